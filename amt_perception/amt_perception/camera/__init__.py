@@ -1,0 +1,1 @@
+"""Image sources, intrinsics and projection."""

@@ -1,0 +1,1 @@
+"""From an image to hands, objects and contacts, behind one interface."""

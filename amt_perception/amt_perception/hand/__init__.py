@@ -1,0 +1,1 @@
+"""The hand model: MANO files, the generic hand, joint orders, sides and rotation conventions."""

@@ -1,0 +1,1 @@
+"""Objectives and the solver that turn a human hand into robot joints."""

@@ -1,0 +1,1 @@
+"""The robot description, loaded once: Pinocchio model, joint names, limits."""

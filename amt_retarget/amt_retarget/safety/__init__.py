@@ -1,0 +1,1 @@
+"""Limits, watchdogs and states between the solver and the robot."""

@@ -1,0 +1,1 @@
+"""The MuJoCo robot, built from the same description."""

@@ -1,0 +1,30 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+PACKAGE = "amt_retarget"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        (f"share/{PACKAGE}/urdf", glob("../urdf/*.xacro") + glob("../urdf/*.urdf")),
+    ],
+    install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
+    zip_safe=False,
+    maintainer="AMT maintainers",
+    maintainer_email="maintainers@users.noreply.github.com",
+    description="Retargeting of human hands to an Allegro hand on a UR arm",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            f"retarget_node = {PACKAGE}.nodes.retarget_node:main",
+            f"mujoco_node = {PACKAGE}.nodes.mujoco_node:main",
+            f"robot_state_node = {PACKAGE}.nodes.robot_state_node:main",
+        ]
+    },
+)
