@@ -1,0 +1,66 @@
+"""The topics of the robots' real drivers: commands out of named joints, and back.
+
+Float64MultiArray carries no joint names, so a wrong order fails silently: every order is made here,
+by name. Orders: Universal_Robots_ROS2_Driver's forward_position_controller and Wonik's Allegro V4
+(`ah_joint00..33`: rows thumb, index, middle, ring, on either hand).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from builtin_interfaces.msg import Duration, Time
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from amt_retarget.ros import topics
+
+ARM_JOINTS = (
+    "shoulder_pan_joint", "shoulder_lift_joint", "elbow_joint",
+    "wrist_1_joint", "wrist_2_joint", "wrist_3_joint",
+)  # fmt: skip
+ALLEGRO_V4_JOINTS = tuple(
+    f"{finger}_joint_{index}"
+    for finger in ("thumb", "index", "middle", "ring")
+    for index in range(4)
+)
+COMMAND_INTERFACES = ("jtc", "forward")
+
+
+class DriverPublishers:
+    """Publishes one command of all joints on the topics of the chosen command interface."""
+
+    def __init__(self, node: Node, command_interface: str) -> None:
+        qos = topics.RESULT_QOS
+        self._trajectory = command_interface == "jtc"
+        self._arm = (
+            node.create_publisher(JointTrajectory, topics.ARM_TRAJECTORY, qos)
+            if self._trajectory
+            else node.create_publisher(Float64MultiArray, topics.ARM_POSITIONS, qos)
+        )
+        self._hand = node.create_publisher(Float64MultiArray, topics.HAND_POSITIONS, qos)
+
+    def publish(
+        self,
+        positions: Mapping[str, float],
+        velocities: Mapping[str, float],
+        duration: float,
+        stamp: Time,
+    ) -> None:
+        """Send one command.
+
+        positions (rad) and velocities (rad/s) by joint name; duration: seconds until the positions
+        shall be reached (trajectories only).
+        """
+        if self._trajectory:
+            point = JointTrajectoryPoint()
+            point.positions = [positions[name] for name in ARM_JOINTS]
+            point.velocities = [velocities[name] for name in ARM_JOINTS]
+            point.time_from_start = Duration(sec=int(duration), nanosec=int(duration % 1 * 1e9))
+            trajectory = JointTrajectory(joint_names=list(ARM_JOINTS), points=[point])
+            trajectory.header.stamp = stamp
+            self._arm.publish(trajectory)
+        else:
+            self._arm.publish(Float64MultiArray(data=[positions[name] for name in ARM_JOINTS]))
+        self._hand.publish(Float64MultiArray(data=[positions[name] for name in ALLEGRO_V4_JOINTS]))
