@@ -12,8 +12,9 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from amt_retarget.errors import RetargetError
+from amt_retarget.robot.description import ARM_JOINT_NAMES
 from amt_retarget.ros import topics
-from amt_retarget.ros.drivers import ALLEGRO_V4_JOINTS, ARM_JOINTS
+from amt_retarget.ros.drivers import ALLEGRO_V4_JOINTS
 from amt_retarget.ros.lifetime import run_node
 from amt_retarget.simulation.robot import SimulatedRobot
 
@@ -49,7 +50,7 @@ class MujocoNode(Node):
         else:
             self.create_subscription(
                 Float64MultiArray, topics.ARM_POSITIONS,
-                lambda message: self._on_positions(ARM_JOINTS, message), qos,
+                lambda message: self._on_positions(ARM_JOINT_NAMES, message), qos,
             )  # fmt: skip
         self.create_subscription(
             Float64MultiArray, topics.HAND_POSITIONS,

@@ -14,12 +14,9 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from amt_retarget.robot.description import ARM_JOINT_NAMES
 from amt_retarget.ros import topics
 
-ARM_JOINTS = (
-    "shoulder_pan_joint", "shoulder_lift_joint", "elbow_joint",
-    "wrist_1_joint", "wrist_2_joint", "wrist_3_joint",
-)  # fmt: skip
 ALLEGRO_V4_JOINTS = tuple(
     f"{finger}_joint_{index}"
     for finger in ("thumb", "index", "middle", "ring")
@@ -55,12 +52,12 @@ class DriverPublishers:
         """
         if self._trajectory:
             point = JointTrajectoryPoint()
-            point.positions = [positions[name] for name in ARM_JOINTS]
-            point.velocities = [velocities[name] for name in ARM_JOINTS]
+            point.positions = [positions[name] for name in ARM_JOINT_NAMES]
+            point.velocities = [velocities[name] for name in ARM_JOINT_NAMES]
             point.time_from_start = Duration(sec=int(duration), nanosec=int(duration % 1 * 1e9))
-            trajectory = JointTrajectory(joint_names=list(ARM_JOINTS), points=[point])
+            trajectory = JointTrajectory(joint_names=list(ARM_JOINT_NAMES), points=[point])
             trajectory.header.stamp = stamp
             self._arm.publish(trajectory)
         else:
-            self._arm.publish(Float64MultiArray(data=[positions[name] for name in ARM_JOINTS]))
+            self._arm.publish(Float64MultiArray(data=[positions[name] for name in ARM_JOINT_NAMES]))
         self._hand.publish(Float64MultiArray(data=[positions[name] for name in ALLEGRO_V4_JOINTS]))
