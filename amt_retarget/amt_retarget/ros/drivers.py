@@ -41,19 +41,18 @@ class DriverPublishers:
     def publish(
         self,
         positions: Mapping[str, float],
-        velocities: Mapping[str, float],
         duration: float,
         stamp: Time,
     ) -> None:
         """Send one command.
 
-        positions (rad) and velocities (rad/s) by joint name; duration: seconds until the positions
-        shall be reached (trajectories only).
+        positions: rad, by joint name; duration: seconds until they shall be reached (trajectories
+        only). Trajectories carry no velocities: joint_trajectory_controller refuses one whose last
+        point still moves.
         """
         if self._trajectory:
             point = JointTrajectoryPoint()
             point.positions = [positions[name] for name in ARM_JOINT_NAMES]
-            point.velocities = [velocities[name] for name in ARM_JOINT_NAMES]
             point.time_from_start = Duration(sec=int(duration), nanosec=int(duration % 1 * 1e9))
             trajectory = JointTrajectory(joint_names=list(ARM_JOINT_NAMES), points=[point])
             trajectory.header.stamp = stamp
