@@ -149,4 +149,5 @@ def residuals(
 
 def _cross_columns(angular: np.ndarray, lever: np.ndarray) -> np.ndarray:
     """Linear velocities [3, n] at `lever` [3] for the columns of angular velocities [3, n]."""
-    return np.cross(angular, lever[:, None], axis=0)
+    x, y, z = lever
+    return np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]]) @ angular
