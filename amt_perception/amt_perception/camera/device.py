@@ -20,6 +20,8 @@ class CameraSource(ImageSource):
     an old one. `Frame.time_s` is when the image arrived, on the steady clock.
     """
 
+    live = True
+
     def __init__(self, device: str, rate: float | None = None) -> None:
         """Open the camera; rate is asked of it and `frame_rate` is what it grants.
 

@@ -34,6 +34,8 @@ class ImageSource(ABC):
     """Nominal frames per second; `Frame.time_s` is what counts."""
     width: int
     height: int
+    live: bool = False
+    """True for a camera: its images come when they come and never end by themselves."""
     frame_count: int | None
     """As the source states it, only a hint; None when it does not say (a camera never does)."""
 

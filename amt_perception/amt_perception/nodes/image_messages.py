@@ -10,7 +10,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.errors import AmtError
 
-CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "8UC3": 3, "8UC1": 1}
+CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+DISTORTION_MODELS = ("plumb_bob", "rational_polynomial")
 
 
 def fill_image(message: Image, image: np.ndarray) -> None:
@@ -60,12 +61,30 @@ def compressed_array(message: CompressedImage) -> np.ndarray:
 
 
 def camera_info_message(intrinsics: Intrinsics) -> CameraInfo:
-    """CameraInfo of an undistorted pinhole image (header left empty)."""
+    """CameraInfo of a camera's own images (header left empty)."""
     message = CameraInfo()
     message.width, message.height = intrinsics.width, intrinsics.height
-    message.distortion_model = "plumb_bob"
-    message.d = [0.0] * 5
+    message.d = list(intrinsics.distortion) or [0.0] * 5
+    message.distortion_model = DISTORTION_MODELS[0 if len(message.d) <= 5 else 1]
     message.k = intrinsics.matrix.ravel()
     message.r = np.eye(3).ravel()
     message.p = np.column_stack([intrinsics.matrix, np.zeros(3)]).ravel()
     return message
+
+
+def intrinsics_from_message(message: CameraInfo) -> Intrinsics | None:
+    """Intrinsics of a CameraInfo; None when the camera is not calibrated (its K is zero).
+
+    Raises AmtError for a distortion model that cannot be undone.
+    """
+    if message.k[0] <= 0.0:
+        return None
+    if any(message.d) and message.distortion_model not in DISTORTION_MODELS:
+        raise AmtError(
+            f"camera_info has the distortion model '{message.distortion_model}'; publish rectified "
+            f"images, or calibrate with one of {', '.join(DISTORTION_MODELS)}."
+        )
+    return Intrinsics(
+        fx=message.k[0], fy=message.k[4], cx=message.k[2], cy=message.k[5],
+        width=message.width, height=message.height, distortion=tuple(message.d),
+    )  # fmt: skip

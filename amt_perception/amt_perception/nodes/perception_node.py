@@ -111,7 +111,10 @@ class PerceptionNode(SelfStartingLifecycleNode):
             self._estimator = None
 
     def _on_info(self, message: CameraInfo) -> None:
-        self._intrinsics = intrinsics_from_message(message)
+        try:
+            self._intrinsics = intrinsics_from_message(message)
+        except AmtError as error:
+            self._report(str(error))
 
     def _on_image(self, message: Image) -> None:
         try:

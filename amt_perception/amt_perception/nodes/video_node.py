@@ -39,8 +39,9 @@ class VideoNode(Node):
         self._frame_id = str(self.declare_parameter("camera_frame", "camera_optical_frame").value)
         image_topic = str(self.declare_parameter("image_topic", topics.IMAGE).value)
         info_topic = str(self.declare_parameter("camera_info_topic", topics.CAMERA_INFO).value)
+        rate = float(self.declare_parameter("frame_rate", 0.0).value)
 
-        self._source = open_source(video)
+        self._source = open_source(video, rate or None)
         self._frames = iter(self._source)
         self._intrinsics = self._read_intrinsics(info_file)
         self._info = camera_info_message(self._intrinsics)
@@ -97,7 +98,7 @@ class VideoNode(Node):
             frame = self._next
             now = self.get_clock().now().nanoseconds
             self._start_ns = self._start_ns or now
-            stamp_ns = self._start_ns + int(frame.time * 1e9)
+            stamp_ns = self._start_ns + int(frame.time_s * 1e9)
             time.sleep(max(0.0, (stamp_ns - now) * 1e-9))
             stamp = Time(nanoseconds=stamp_ns, clock_type=self.get_clock().clock_type)
         if frame is not None:

@@ -35,6 +35,7 @@ ARGUMENTS = (
     Argument("namespace", "", "namespace of all nodes"),
     Argument("params_file", "", "YAML file with ROS parameters; it wins over the arguments"),
     Argument("video", "0", "video file, folder of images, camera (0, 1, /dev/video0), 'sample' for the built-in clip, or 'none' when another node publishes the images"),
+    Argument("frame_rate", "0.0", "images per second: needed for a folder, asked of a camera, replaces a file's own times; 0: the source's own"),
     Argument("image_topic", "image_raw", "topic of the images (sensor_msgs/Image)"),
     Argument("camera_info_topic", "camera_info", "topic of the camera's intrinsics (sensor_msgs/CameraInfo)"),
     Argument("camera_info_file", "", "calibration YAML of the camera that `video` shows; empty: a field of view of 60 degrees is assumed"),
@@ -126,6 +127,7 @@ NODES = (
         "amt_perception", "video_node",
         lambda values: {
             "video": values["video"],
+            "frame_rate": float(values["frame_rate"]),
             "camera_info_file": values["camera_info_file"],
             "camera_frame": values["camera_frame"],
             "base_frame": values["base_frame"],
@@ -155,9 +157,10 @@ def complete(given: Values) -> Values:
     values = {argument.name: argument.default for argument in ARGUMENTS} | given
     try:
         float(values["hand_length_m"])
+        float(values["frame_rate"])
         pose = _numbers(values["camera_pose"])
     except ValueError:
-        raise AmtError("hand_length_m and camera_pose must be numbers.") from None
+        raise AmtError("hand_length_m, frame_rate and camera_pose must be numbers.") from None
     if len(pose) not in (0, 6):
         raise AmtError("camera_pose needs six numbers: x y z roll pitch yaw.")
     return values

@@ -22,7 +22,7 @@ from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
 from amt_retarget.ros.lifetime import run_node
 from amt_retarget.ros.transforms import TransformTree, seconds
 from amt_retarget.safety.limits import CommandGuard
-from amt_retarget.safety.state import NO_REASON, Reason, StateMachine
+from amt_retarget.safety.state import NO_REASON, Reason, State, StateMachine
 from amt_retarget.safety.watchdog import TIMEOUT_RANGE_S, InputWatchdog
 
 HOLD_PERIOD_S = 0.02
@@ -207,7 +207,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._last_cycle = now
 
         start = time.perf_counter()
-        if joints is None or reasons:
+        if joints is None or reasons or self._states.state == State.FAULT:
             result = self._retargeter.hold(dt)
         else:
             result = self._retargeter.step(joints, self._side, dt)
@@ -216,7 +216,8 @@ class RetargetNode(SelfStartingLifecycleNode):
         reasons |= result.reasons
         if not checked.accepted:
             reasons |= Reason.COMMAND_REFUSED
-            self.get_logger().error(f"Refused a command: {'; '.join(checked.violations)}")
+            violations = "; ".join(checked.violations)
+            self.get_logger().error(f"Refused a command: {violations}", throttle_duration_sec=1.0)
             self._retargeter.engage(checked.positions)
         previous = self._states.state
         state = self._states.update(reasons, result.ramp)
