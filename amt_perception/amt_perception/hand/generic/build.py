@@ -1,0 +1,84 @@
+"""Build the generic hand: skeleton, mesh, skin weights, shape directions, joint regressor."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from amt_perception.hand.generic.flesh import PALM, build_flesh
+from amt_perception.hand.generic.mesh import MeshLayout
+from amt_perception.hand.generic.skeleton import Skeleton, build_skeleton
+from amt_perception.hand.generic.skin import joint_regressor, skin_weights
+from amt_perception.hand.joints import MANO_PARENTS, Side
+from amt_perception.hand.mirror import mirror_model
+from amt_perception.hand.model_data import HandModelData
+
+_SHAPE_STEP = 0.5
+_RELAXATION_ROUNDS = 25
+
+
+@lru_cache(maxsize=2)
+def generic_hand(side: Side) -> HandModelData:
+    """The generic adult hand in MANO's format (hand length 0.19 m, breadth 0.085 m).
+
+    Built in under a second at the first call, then kept. The left hand is the right one's mirror
+    image.
+    """
+    if side == Side.LEFT:
+        return mirror_model(generic_hand(Side.RIGHT))
+    skeleton = build_skeleton(np.zeros(10))
+    layout = MeshLayout(skeleton)
+    neighbours = _adjacency(layout.faces)
+    vertices = _relaxed_skin(skeleton, layout, neighbours)
+    centre = vertices.mean(axis=0)
+    return HandModelData(
+        side=side,
+        v_template=vertices - centre,
+        faces=layout.faces,
+        shapedirs=_shape_directions(vertices, layout),
+        posedirs=np.zeros((len(vertices), 3, 135)),
+        weights=skin_weights(skeleton, vertices, layout.groups, neighbours),
+        J_regressor=joint_regressor(skeleton, vertices, layout.groups),
+        parents=np.array(MANO_PARENTS),
+        hands_components=np.eye(45),
+        hands_mean=np.zeros(45),
+        source="generic hand",
+    )
+
+
+def _relaxed_skin(skeleton: Skeleton, layout: MeshLayout, neighbours: csr_array) -> np.ndarray:
+    """[778, 3] vertices on the skin, evenly spread over the palm, in the wrist's frame."""
+    flesh = build_flesh(skeleton)
+    vertices = flesh.project(layout.vertices, layout.groups, steps=6)
+    free = (layout.groups == PALM) & ~layout.on_wrist_loop
+    for _ in range(_RELAXATION_ROUNDS):
+        vertices[free] += 0.6 * (neighbours @ vertices - vertices)[free]
+        vertices = flesh.project(vertices, layout.groups, steps=2)
+        vertices[layout.on_wrist_loop, 0] = layout.vertices[layout.on_wrist_loop, 0]
+    return vertices
+
+
+def _shape_directions(vertices: np.ndarray, layout: MeshLayout) -> np.ndarray:
+    """[778, 3, 10] central differences of the skin over each shape coefficient.
+
+    The rough layout carries the relaxed vertices along, so that corresponding points correspond.
+    """
+    directions = np.empty((len(vertices), 3, 10))
+    for i, axis in enumerate(np.eye(10)):
+        ends = []
+        for step in (_SHAPE_STEP, -_SHAPE_STEP):
+            skeleton = build_skeleton(step * axis)
+            carried = vertices + MeshLayout(skeleton).vertices - layout.vertices
+            ends.append(build_flesh(skeleton).project(carried, layout.groups, steps=4))
+        directions[..., i] = (ends[0] - ends[1]) / (2 * _SHAPE_STEP)
+    return directions
+
+
+def _adjacency(faces: np.ndarray) -> csr_array:
+    """[778, 778] row-normalised neighbourhood of the mesh."""
+    edges = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = np.unique(np.vstack([edges, edges[:, ::-1]]), axis=0)
+    matrix = csr_array((np.ones(len(edges)), edges.T), shape=(faces.max() + 1,) * 2)
+    return csr_array(matrix.multiply(1 / matrix.sum(axis=1)[:, None]))
