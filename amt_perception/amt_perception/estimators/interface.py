@@ -63,7 +63,7 @@ class FrameEstimate:
 
 
 class Estimator(Protocol):
-    """From an image to a FrameEstimate. Estimators keep state (tracks); images come in time order."""
+    """From an image to a FrameEstimate. It keeps state (tracks); images come in time order."""
 
     name: str
 
