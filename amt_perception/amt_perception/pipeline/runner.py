@@ -76,12 +76,13 @@ class Pipeline:
     ) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start all nodes, and the recorder of bags if one is asked for."""
+    def start(self, without: tuple[str, ...] = ()) -> None:
+        """Start all nodes but the named ones, and the recorder of bags if one is asked for."""
         if self.values["record"] and not shutil.which("ros2"):
             raise AmtError("record needs the 'ros2 bag' command of a ROS 2 installation.")
         for entry in table.entries(self.values):
-            self.start_node(entry)
+            if entry.executable not in without:
+                self.start_node(entry)
         if self.values["record"]:
             command = ["ros2", "bag", "record", "-o", self.values["record"], *table.RECORDED_TOPICS]
             self.processes.append(Process("ros2 bag record", command, self._environment))
