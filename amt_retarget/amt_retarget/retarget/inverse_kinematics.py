@@ -19,7 +19,7 @@ from amt_retarget.retarget.objectives import HandArmKinematics, Kinematics, Weig
 from amt_retarget.retarget.targets import Targets
 from amt_retarget.robot.robot import Robot
 
-STEPS_PER_FRAME = 3
+STEPS_PER_FRAME = 6
 CONVERGED_RAD = 1e-4
 TRUST_RAD = 0.3
 """Most that a joint moves in one step; the linearised objectives hold about that far."""

@@ -40,7 +40,7 @@ class RetargetSettings:
     workspace_max: tuple[float, float, float] = (1.0, 1.0, 1.2)
     """Upper corner of that box."""
     scale: float | None = None
-    """Robot finger length over human finger length; None estimates it from the first frames."""
+    """Robot size over human size of the fingers; None estimates it from the first frames."""
     weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:

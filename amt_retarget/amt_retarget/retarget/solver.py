@@ -22,6 +22,8 @@ from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.state import NO_REASON, Reason
 
 DT_RANGE_S = (0.001, 0.2)
+GOAL_VELOCITY_TIME_S = 0.05
+"""Time constant of the goal's velocity: short against a gesture, long against a camera's frame."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,16 @@ class Retargeter:
         if goal is None:
             return self._hold(dt, Reason.SOLVER_FAILED)
 
-        self._goal = goal
+        self._track_goal(goal, dt)
         self._ramp = self._ramped(dt)
         self._positions, self._velocities = self.limits.move_toward(
-            goal, positions, self._velocities, dt, self._ramp, together=self._arm
+            goal,
+            self._goal_velocity,
+            positions,
+            self._velocities,
+            dt,
+            speed=self._ramp,
+            together=self._arm,
         )
         tips = self._inverse_kinematics.kinematics(self._positions).tips
         return self._result(np.linalg.norm(tips - targets.tips, axis=1), NO_REASON)
@@ -156,11 +164,19 @@ class Retargeter:
             pinch_closeness=closeness,
         )
 
+    def _track_goal(self, goal: np.ndarray, dt: float) -> None:
+        top = self.limits.velocity
+        velocity = np.clip((goal - self._goal) / dt, -top, top)
+        share = dt / (dt + GOAL_VELOCITY_TIME_S)
+        self._goal_velocity += share * (velocity - self._goal_velocity)
+        self._goal = goal
+
     def _disengage(self) -> None:
         """Let the next step begin from where the robot stands, with speeds from zero."""
         assert self._positions is not None
         self._wrist.release()
         self._goal = np.clip(self._positions, self.robot.lower, self.robot.upper)
+        self._goal_velocity = np.zeros(22)
         self._ramp = 0.0
 
     def _ramped(self, dt: float) -> float:

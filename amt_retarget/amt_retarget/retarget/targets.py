@@ -15,6 +15,10 @@ PINCH_OPEN_M = 0.060
 """From this distance on, thumb and finger have nothing to do with each other."""
 SCALE_FRAMES = 60
 """Frames from which the scale is estimated."""
+STRETCH = 0.9
+"""Share of the robot's finger length that a stretched human finger is given. The thumb is shorter
+than the human one in proportion, and a finger that is just stretched is singular: at 1.0 the mean
+distance of the tips from their targets grows by half."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def finger_targets(
 
 
 class ScaleEstimator:
-    """Robot finger length over human finger length, estimated once for a person.
+    """Robot size over human size, from the length of the middle finger; once for a person.
 
     The median over the first frames of the summed bone lengths: bent fingers count as well as
     stretched ones, and one bad frame does not matter. Afterwards the scale stays as it is.
@@ -76,7 +80,7 @@ class ScaleEstimator:
         """Scale with this frame's finger length (m) taken in."""
         if len(self._human_lengths) < SCALE_FRAMES:
             self._human_lengths.append(human_finger_length)
-            self._scale = self._robot_length / float(np.median(self._human_lengths))
+            self._scale = STRETCH * self._robot_length / float(np.median(self._human_lengths))
         assert self._scale is not None
         return self._scale
 

@@ -74,23 +74,26 @@ class JointLimits:
     def move_toward(
         self,
         goal: np.ndarray,
+        goal_velocity: np.ndarray,
         positions: np.ndarray,
         velocities: np.ndarray,
         dt: float,
         speed: float = 1.0,
         together: slice = slice(0, 0),
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and velocities [n] of the next command on the way to a goal [n] at rest.
+        """Positions and velocities [n] of the next command on the way to a moving goal.
 
-        Every joint goes as fast as it can while still able to stop at the goal. The joints in
+        goal: [n] where the joints should be after this step; goal_velocity: [n] how the goal moves
+        (rad/s). Every joint goes as fast as it can while still able to come to rest relative to
+        the goal: no overshoot at a goal at rest, no lag behind one in steady motion. The joints in
         `together` share the time of the slowest of them, so that an arm moves on a straight line
         in joint space.
         """
-        way = goal - positions
-        wanted = np.minimum(self._stoppable(np.abs(way), dt), self.velocity * speed)
-        duration = np.abs(way) / np.maximum(wanted, 1e-12)
-        duration[together] = np.max(duration[together], initial=0.0)
-        wanted = way / np.maximum(duration, dt)
+        way = goal - positions - goal_velocity * dt
+        closing = np.minimum(self._stoppable(np.abs(way), dt), self.velocity * speed)
+        duration = np.maximum(np.abs(way) / np.maximum(closing, 1e-12), dt)
+        duration[together] = np.max(duration[together], initial=dt)
+        wanted = goal_velocity + way / duration
         return self._advance(wanted, positions, velocities, dt, speed)
 
     def brake(
