@@ -1,0 +1,305 @@
+"""Fit of a MANO-format hand to one detection: pose and place of a hand of known size.
+
+Least squares by Levenberg-Marquardt (Marquardt, 1963) with the analytic Jacobian: the projected
+joints against the keypoints, the directions of the bones against the detector's 3D bones, both with
+a robust loss, and the pose prior with its joint limits. Only directions are taken from the
+detector's 3D joints because their size and proportions change from frame to frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from amt_perception.estimators.observation import BONE_CHILDREN, BONE_PARENTS, HandObservation
+from amt_perception.estimators.pose_prior import PosePrior
+from amt_perception.hand.joints import BASES, MANO_PARENTS, WRIST
+from amt_perception.hand.kinematics import HandKinematics
+
+DIRECTION_SIGMA = 0.15
+"""Standard deviation of a 3D bone direction of the detector, each axis (rad)."""
+ROBUST_SIGMAS = 4.0
+"""Residuals beyond this many standard deviations lose weight (Charbonnier loss)."""
+LIMIT_SIGMA = 0.05
+"""How far a joint may be pushed past its limit (rad, one standard deviation)."""
+COLD_ITERATIONS, WARM_ITERATIONS = 20, 5
+CONVERGED = 3e-3
+"""A step that lowers the cost by less than this part of it is the last."""
+NEAREST_Z = 0.05
+"""Joints are never projected from nearer than this (m)."""
+UNKNOWNS = 51
+"""Wrist turn (3, in the camera frame), finger angles (45), wrist position (3)."""
+_TURN, _ANGLES, _PLACE = slice(0, 3), slice(3, 48), slice(48, 51)
+_PALM = [WRIST, *BASES]
+
+
+@dataclass(frozen=True)
+class HandSize:
+    """Size and proportions of one person's hand."""
+
+    shape: np.ndarray
+    """[10] MANO shape coefficients."""
+    scale: float
+    """Factor on the model's lengths."""
+
+
+@dataclass(frozen=True)
+class HandState:
+    """Pose and place of a hand in the camera frame."""
+
+    wrist_rotation: Rotation
+    """From the hand model's frame to the camera's."""
+    angles: np.ndarray
+    """[15, 3] finger angles about the axes of the pose prior (rad)."""
+    wrist_position: np.ndarray
+    """[3] (m)."""
+
+
+@dataclass(frozen=True)
+class HandFit:
+    """The most probable state of a hand for one observation."""
+
+    state: HandState
+    joints: np.ndarray
+    """[21, 3] in the camera frame (m)."""
+    joint_sigma: np.ndarray
+    """[21] one standard deviation of a joint's position, mean over the axes (m). From the residuals
+    and the curvature of the cost at its minimum; an error of the hand's size comes on top."""
+    residual: float
+    """Root mean square distance of projected joints to keypoints, in keypoint standard deviations."""
+    cost: float
+
+
+@dataclass(frozen=True)
+class LinearSystem:
+    """Residuals (in standard deviations) and their derivatives at one state."""
+
+    residuals: np.ndarray
+    """[102] 21 keypoints x 2, 20 bones x 3, weighted by the robust loss."""
+    jacobian: np.ndarray
+    """[102, 51], weighted alike; [102, 61] with the shape."""
+    prior_gradient: np.ndarray
+    """[51]"""
+    prior_curvature: np.ndarray
+    """[51] diagonal of the prior's Hessian."""
+    cost: float
+    joints: np.ndarray
+    """[21, 3] in the camera frame (m)."""
+    joint_jacobian: np.ndarray
+    """[21, 3, 51] or [21, 3, 61]"""
+    keypoint_errors: np.ndarray
+    """[21] distances in standard deviations."""
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """[51] or [61] half the derivative of the cost."""
+        gradient = self.jacobian.T @ self.residuals
+        gradient[:UNKNOWNS] += self.prior_gradient
+        return gradient
+
+    @property
+    def hessian(self) -> np.ndarray:
+        """[51, 51] or [61, 61] half the Gauss-Newton approximation of the second derivative."""
+        hessian = self.jacobian.T @ self.jacobian
+        hessian[np.arange(UNKNOWNS), np.arange(UNKNOWNS)] += self.prior_curvature
+        return hessian
+
+
+class HandFitter:
+    """Fits hands of one side."""
+
+    def __init__(self, kinematics: HandKinematics, prior: PosePrior) -> None:
+        self._kinematics = kinematics
+        self._prior = prior
+
+    def fit(
+        self, observation: HandObservation, size: HandSize, start: HandState | None
+    ) -> HandFit:
+        """The best state near `start` (the frame before); None begins from an open and a closed hand."""
+        if start is not None:
+            return self._descend(observation, size, start, WARM_ITERATIONS)
+        starts = [self._first_guess(observation, size, closed) for closed in (0.3, 2.0)]
+        fits = [self._descend(observation, size, one, COLD_ITERATIONS) for one in starts]
+        return min(fits, key=lambda one: one.cost)
+
+    def linearise(
+        self,
+        observation: HandObservation,
+        size: HandSize,
+        state: HandState,
+        with_shape: bool = False,
+    ) -> LinearSystem:
+        """Residuals and derivatives at one state."""
+        relative, jacobian = self._relative_joints(size, state, with_shape)
+        joints = relative + state.wrist_position
+        projection = _keypoint_residuals(observation, joints, jacobian)
+        direction = _bone_residuals(observation, relative, jacobian)
+        parts = [_robust(*projection), _robust(*direction)]
+        prior_gradient, prior_curvature, prior_cost = self._prior_terms(state.angles)
+        return LinearSystem(
+            residuals=np.concatenate([part[0] for part in parts]),
+            jacobian=np.concatenate([part[1] for part in parts]),
+            prior_gradient=prior_gradient,
+            prior_curvature=prior_curvature,
+            cost=prior_cost + sum(part[2] for part in parts),
+            joints=joints,
+            joint_jacobian=jacobian,
+            keypoint_errors=np.linalg.norm(projection[0], axis=-1),
+        )
+
+    def joints(self, size: HandSize, state: HandState) -> np.ndarray:
+        """[21, 3] joints in the camera frame (m)."""
+        rest_wrist = self._kinematics.rest(size.shape)[0][0]
+        relative = self._kinematics.joints21(self.mano_pose(state), size.shape, -rest_wrist)
+        return size.scale * relative + state.wrist_position
+
+    def mano_pose(self, state: HandState) -> np.ndarray:
+        """[16, 3] axis-angle vectors in MANO's joint order, wrist first, mean pose included."""
+        fingers = (self._prior.axes @ state.angles[..., None])[..., 0]
+        return np.vstack([state.wrist_rotation.as_rotvec(), fingers])
+
+    def _descend(
+        self, observation: HandObservation, size: HandSize, state: HandState, iterations: int
+    ) -> HandFit:
+        system = self.linearise(observation, size, state)
+        damping = 1e-3
+        for _ in range(iterations):
+            hessian = system.hessian
+            damped = hessian + damping * np.diag(np.diag(hessian))
+            candidate = _moved(state, -np.linalg.solve(damped, system.gradient))
+            there = self.linearise(observation, size, candidate)
+            if there.cost >= system.cost:
+                damping *= 10.0
+                continue
+            finished = system.cost - there.cost < CONVERGED * system.cost
+            state, system, damping = candidate, there, 0.1 * damping
+            if finished:
+                break
+        return HandFit(
+            state=state,
+            joints=system.joints,
+            joint_sigma=_joint_sigma(system),
+            residual=float(np.sqrt(np.mean(system.keypoint_errors**2))),
+            cost=system.cost,
+        )
+
+    def _first_guess(
+        self, observation: HandObservation, size: HandSize, closed: float
+    ) -> HandState:
+        """The palm turned onto the detector's palm, fingers bent `closed` times the usual angle."""
+        angles = closed * self._prior.mean
+        unturned = HandState(Rotation.identity(), angles, np.zeros(3))
+        palm = self.joints(size, unturned)[_PALM]
+        seen = observation.world_joints[_PALM]
+        turn, _ = Rotation.align_vectors(seen - seen.mean(axis=0), palm - palm.mean(axis=0))
+        turned = HandState(turn, angles, np.zeros(3))
+        return HandState(turn, angles, _placed(observation.rays, self.joints(size, turned)))
+
+    def _relative_joints(
+        self, size: HandSize, state: HandState, with_shape: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Joints [21, 3] relative to the wrist's position, and their derivatives [21, 3, 51 or 61]."""
+        pose = self.mano_pose(state)
+        rest_wrist = self._kinematics.rest(size.shape)[0][0]
+        joints, by_turn, rotations = self._kinematics.joints21_jacobian(
+            pose, size.shape, -rest_wrist
+        )
+        # A turn of joint j in the camera frame, by its angles: the parent's rotation carries the
+        # axes, and the left Jacobian of SO(3) turns derivatives of axis-angle vectors into turns.
+        turns = np.empty((16, 3, 3))
+        turns[0] = np.eye(3)
+        turns[1:] = rotations[list(MANO_PARENTS[1:])] @ _left_jacobian(pose[1:]) @ self._prior.axes
+        by_pose = (by_turn.transpose(2, 0, 1, 3) @ turns[:, None]).transpose(1, 2, 0, 3)
+        parts = [size.scale * by_pose.reshape(21, 3, 48), np.broadcast_to(np.eye(3), (21, 3, 3))]
+        if with_shape:
+            by_shape = self._kinematics.shape_jacobian(rotations)
+            parts.append(size.scale * (by_shape - by_shape[WRIST]))
+        return size.scale * joints, np.concatenate(parts, axis=-1)
+
+    def _prior_terms(self, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Gradient [51], curvature [51] and cost of usual angles and joint limits."""
+        prior = self._prior
+        unusual = (angles - prior.mean) / prior.sigma
+        beyond = (angles - np.clip(angles, prior.lower, prior.upper)) / LIMIT_SIGMA
+        gradient, curvature = np.zeros(UNKNOWNS), np.zeros(UNKNOWNS)
+        gradient[_ANGLES] = (unusual / prior.sigma + beyond / LIMIT_SIGMA).ravel()
+        curvature[_ANGLES] = (prior.sigma**-2 + (beyond != 0.0) * LIMIT_SIGMA**-2).ravel()
+        return gradient, curvature, float(np.sum(unusual**2) + np.sum(beyond**2))
+
+
+def _keypoint_residuals(
+    observation: HandObservation, joints: np.ndarray, jacobian: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Projected joints minus keypoints in standard deviations [21, 2], and derivatives."""
+    depth = np.maximum(joints[:, 2:], NEAREST_Z)
+    rays = joints[:, :2] / depth
+    residuals = (rays - observation.rays) / observation.ray_sigma
+    derivative = (jacobian[:, :2] - rays[..., None] * jacobian[:, 2:]) / depth[..., None]
+    return residuals, derivative / observation.ray_sigma[:, None]
+
+
+def _bone_residuals(
+    observation: HandObservation, joints: np.ndarray, jacobian: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bone directions minus the detector's in standard deviations [20, 3], and derivatives."""
+    bones = joints[BONE_CHILDREN] - joints[BONE_PARENTS]
+    lengths = np.linalg.norm(bones, axis=-1, keepdims=True)
+    directions = bones / lengths
+    derivative = (jacobian[BONE_CHILDREN] - jacobian[BONE_PARENTS]) / lengths[..., None]
+    if jacobian.shape[-1] > UNKNOWNS:  # only the shape changes lengths, which are not compared
+        stretch = directions[:, None] @ derivative[..., UNKNOWNS:]
+        derivative[..., UNKNOWNS:] -= directions[..., None] * stretch
+    return (directions - observation.bone_directions) / DIRECTION_SIGMA, derivative / DIRECTION_SIGMA
+
+
+def _robust(residuals: np.ndarray, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Residuals [N, D] and Jacobian [N, D, M] weighted for the loss 2 c^2 (sqrt(1 + r^2/c^2) - 1).
+
+    Gives them flat, and the loss (Charbonnier; Barron, CVPR 2019, alpha = 1).
+    """
+    growth = np.sqrt(1.0 + np.sum(residuals**2, axis=-1) / ROBUST_SIGMAS**2)
+    weight = growth**-0.5
+    loss = float(2.0 * ROBUST_SIGMAS**2 * np.sum(growth - 1.0))
+    weighted = (weight[:, None, None] * jacobian).reshape(-1, jacobian.shape[-1])
+    return (weight[:, None] * residuals).ravel(), weighted, loss
+
+
+def _moved(state: HandState, step: np.ndarray) -> HandState:
+    return HandState(
+        Rotation.from_rotvec(step[_TURN]) * state.wrist_rotation,
+        state.angles + step[_ANGLES].reshape(15, 3),
+        state.wrist_position + step[_PLACE],
+    )
+
+
+def _joint_sigma(system: LinearSystem) -> np.ndarray:
+    """[21] from the inverse Hessian, scaled by the mean squared residual where that is above one."""
+    excess = max(1.0, float(np.mean(system.residuals**2)))
+    factor = np.linalg.cholesky(system.hessian)
+    by_unit = np.linalg.solve(factor, system.joint_jacobian.reshape(63, UNKNOWNS).T)
+    return np.sqrt(excess * np.sum(by_unit**2, axis=0).reshape(21, 3).mean(axis=-1))
+
+
+def _placed(rays: np.ndarray, relative: np.ndarray) -> np.ndarray:
+    """[3] position that projects the relative joints [21, 3] onto the rays (linear least squares)."""
+    equations = np.zeros((21, 2, 3))
+    equations[:, (0, 1), (0, 1)] = 1.0
+    equations[:, :, 2] = -rays
+    right = rays * relative[:, 2:] - relative[:, :2]
+    place = np.linalg.lstsq(equations.reshape(42, 3), right.ravel(), rcond=None)[0]
+    place[2] = max(place[2], 2.0 * NEAREST_Z)
+    return place
+
+
+def _left_jacobian(vectors: np.ndarray) -> np.ndarray:
+    """[..., 3, 3] left Jacobians of SO(3) at axis-angle vectors (Sola et al., arXiv:1812.01537, 145)."""
+    angle = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-6)[..., None, None]
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    rows = [np.stack(row, axis=-1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
+    cross = np.stack(rows, axis=-2)
+    first = (1.0 - np.cos(angle)) / angle**2
+    second = (angle - np.sin(angle)) / angle**3
+    return np.eye(3) + first * cross + second * cross @ cross
