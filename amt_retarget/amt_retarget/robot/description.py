@@ -25,6 +25,7 @@ HAND_JOINT_NAMES = tuple(f"{finger}_joint_{i}" for finger in FINGERS for i in ra
 JOINT_NAMES = ARM_JOINT_NAMES + HAND_JOINT_NAMES
 """The project's order of the 22 joints: the arm from base to wrist, then the hand by finger."""
 
+BASE_FRAME = "base_link"
 PALM_FRAME = "palm_link"
 TIP_FRAMES = {finger: f"{finger}_tip" for finger in FINGERS}
 
@@ -59,3 +60,8 @@ def urdf_path(arm: str, hand: str) -> Path:
     """Path of the expanded URDF of this arm with this hand; RetargetError for an unknown name."""
     check_names(arm, hand)
     return urdf_folder() / f"{arm}_allegro_{hand}.urdf"
+
+
+def read_urdf(arm: str, hand: str) -> str:
+    """Text of that URDF, as /robot_description carries it."""
+    return urdf_path(arm, hand).read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.description import (
     ARM_JOINT_NAMES,
+    BASE_FRAME,
     HAND_JOINT_NAMES,
     JOINT_NAMES,
     PALM_FRAME,
@@ -110,6 +111,25 @@ class Robot:
         pinocchio.forwardKinematics(self.model, self.data, self.to_pinocchio(positions))
         pose = pinocchio.updateFramePlacement(self.model, self.data, frame_id)
         return pose.rotation.copy(), pose.translation.copy()
+
+    def link_poses(self, positions: ArrayLike) -> list[tuple[str, str, Array, Array]]:
+        """Every link relative to its parent link at positions [22], as tf wants them.
+
+        A list of parent link, link, rotation [3, 3] and position [3] (m) of the link in its parent.
+        """
+        import pinocchio
+
+        pinocchio.forwardKinematics(self.model, self.data, self.to_pinocchio(positions))
+        pinocchio.updateFramePlacements(self.model, self.data)
+        poses = []
+        for frame, pose in zip(self.model.frames, self.data.oMf, strict=True):
+            if frame.type != pinocchio.FrameType.BODY or frame.name == BASE_FRAME:
+                continue
+            joint = self.model.frames[frame.parentFrame]  # the joint that carries the link
+            parent = self.model.frames[joint.parentFrame]
+            relative = self.data.oMf[joint.parentFrame].actInv(pose)
+            poses.append((parent.name, frame.name, relative.rotation, relative.translation))
+        return poses
 
     def frame_jacobian(self, positions: ArrayLike, frame: str) -> Array:
         """Jacobian [6, 22] of a frame at positions [22]: rows linear (m), then angular (rad).
