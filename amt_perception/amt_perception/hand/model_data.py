@@ -50,7 +50,7 @@ class HandModelData:
     """[778, 3, 135] displacement for the elements of (R_j - I), j = 1..15, row by row (m)."""
     weights: np.ndarray
     """[778, 16] skinning weights; rows sum to one."""
-    J_regressor: np.ndarray  # noqa: N815  (MANO's own name)
+    J_regressor: np.ndarray
     """[16, 778] gives the rest joints from the shaped vertices."""
     parents: np.ndarray
     """[16] parent of each joint in MANO's order, -1 for the wrist."""

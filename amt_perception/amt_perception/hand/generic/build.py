@@ -16,7 +16,7 @@ from amt_perception.hand.mirror import mirror_model
 from amt_perception.hand.model_data import HandModelData
 
 _SHAPE_STEP = 0.5
-_RELAXATION_ROUNDS = 25
+_RELAXATION_ROUNDS = 60
 
 
 @lru_cache(maxsize=2)
@@ -52,12 +52,20 @@ def _relaxed_skin(skeleton: Skeleton, layout: MeshLayout, neighbours: csr_array)
     """[778, 3] vertices on the skin, evenly spread over the palm, in the wrist's frame."""
     flesh = build_flesh(skeleton)
     vertices = flesh.project(layout.vertices, layout.groups, steps=6)
-    free = (layout.groups == PALM) & ~layout.on_wrist_loop
+    free = ((layout.groups == PALM) | layout.on_thumb_root) & ~layout.on_wrist_loop
     for _ in range(_RELAXATION_ROUNDS):
-        vertices[free] += 0.6 * (neighbours @ vertices - vertices)[free]
+        vertices[free] += 0.6 * (_pull(neighbours, vertices) - vertices)[free]
         vertices = flesh.project(vertices, layout.groups, steps=2)
         vertices[layout.on_wrist_loop, 0] = layout.vertices[layout.on_wrist_loop, 0]
     return vertices
+
+
+def _pull(neighbours: csr_array, vertices: np.ndarray) -> np.ndarray:
+    """[778, 3] mean of each vertex's neighbours, far ones counting more, which evens out the edges."""
+    row, column = neighbours.nonzero()
+    weight = np.linalg.norm(vertices[row] - vertices[column],axis=1)
+    springs = csr_array((weight, (row, column)), shape=neighbours.shape)
+    return (springs @ vertices) / springs.sum(axis=1)[:, None]
 
 
 def _shape_directions(vertices: np.ndarray, layout: MeshLayout) -> np.ndarray:

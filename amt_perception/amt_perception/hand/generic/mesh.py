@@ -24,7 +24,7 @@ _LITTLE_SIDE = (2, 3, 4, 5)  # the same places on the other side of the finger
 _PALM_ROWS = 11
 _PALM_RING = 22
 _WRIST_LOOP = 16
-_HOLE_ROW, _HOLE_SLOT = 5, 20  # centre of the thumb's hole: a side vertex of the palm
+_HOLE_ROW, _HOLE_SLOT = 5, 19  # centre of the hole that the thumb grows from
 
 # Rings as (bone, fraction of the bone); three around each bending joint.
 _FINGER_RINGS = (
@@ -35,6 +35,13 @@ _THUMB_RINGS = (
     (0, 0.55), (0, 0.7), (0, 0.86), (1, 0.0), (1, 0.2), (1, 0.5), (1, 0.8),
     (2, 0.02), (2, 0.35), (2, 0.65), (2, 0.9),
 )  # fmt: skip
+
+# Cross-sections that the palm's rows start from and bow towards: x, y, z of the centre, half the
+# depth and half the breadth (m).
+_WRIST_SECTION = (0.016, 0.0, 0.0, 0.018, 0.026)
+_THENAR_SECTION = (-0.045, -0.006, 0.006, 0.030, 0.048)
+_FIRST_SLOT_ANGLE = np.radians(35.0)
+
 _WEB = 0.45
 """Where the fingers part: fraction of the first phalanx."""
 
@@ -48,7 +55,7 @@ class MeshLayout:
         self.triangles: list[tuple[int, int, int]] = []
         bases = self._finger_bases(skeleton)
         outline = _palm_outline(bases)
-        rows = self._palm_rows(skeleton, outline)
+        rows = self._palm_rows(outline)
         rows.append(outline)
         self._palm_faces(rows)
         tips = [self._thumb(skeleton, rows)]
@@ -82,20 +89,19 @@ class MeshLayout:
             bases.append(base)
         return bases
 
-    def _palm_rows(self, skeleton: Skeleton, outline: list[int]) -> list[list[int]]:
+    def _palm_rows(self, outline: list[int]) -> list[list[int]]:
         """The wrist loop and the palm's rings up to the fingers' bases."""
         end = np.array([self.points[v] for v in outline])
-        start = _wrist_ellipse(end, skeleton)
-        # The loop is the same ellipse, evenly spaced, beginning at the first slot.
-        first = np.arctan2(start[0, 1], start[0, 2])
-        angles = first + 2 * np.pi * np.arange(_WRIST_LOOP) / _WRIST_LOOP
-        loop = np.column_stack(
-            [np.full(_WRIST_LOOP, start[0, 0]), 0.018 * np.sin(angles), 0.026 * np.cos(angles)]
-        )
-        self._loop = self._add(loop, PALM)
+        share = _share_of_way_round(end)
+        start = _ellipse(share, _WRIST_SECTION)
+        middle = _ellipse(share, _THENAR_SECTION)
+        even = np.arange(_WRIST_LOOP) / _WRIST_LOOP
+        self._loop = self._add(_ellipse(even, _WRIST_SECTION), PALM)
         rows = [self._loop]
         for row in range(1, _PALM_ROWS):
-            rows.append(self._add(start + (end - start) * row / _PALM_ROWS, PALM))
+            t = row / _PALM_ROWS
+            bow = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
+            rows.append(self._add(bow, PALM))
         return rows
 
     def _palm_faces(self, rows: list[list[int]]) -> None:
@@ -159,11 +165,13 @@ class MeshLayout:
         """Triangles between two rings of any sizes that run the same way round."""
         low = np.array([self.points[v] for v in lower])
         high = np.array([self.points[v] for v in upper])
-        i = 0
-        shift = int(np.argmin(np.linalg.norm(high - low[0], axis=1)))
+        n, m = len(lower), len(upper)
+        partner = np.arange(n) * m // n
+        twist = [np.linalg.norm(low - high[(partner + k) % m], axis=1).sum() for k in range(m)]
+        shift = int(np.argmin(twist))
         upper = upper[shift:] + upper[:shift]
         high = np.roll(high, -shift, axis=0)
-        n, m, j = len(lower), len(upper), 0
+        i = j = 0
         while i < n or j < m:
             step_low = np.linalg.norm(low[(i + 1) % n] - high[j % m])
             step_high = np.linalg.norm(low[i % n] - high[(j + 1) % m])
@@ -185,6 +193,8 @@ class MeshLayout:
         self.vertices = np.array(self.points)[order]
         self.groups = np.array(self.group)[order]
         self.faces = new_of_old[np.array(self.triangles)]
+        root = np.flatnonzero(np.array(self.group) == 0)[: 2 * _RING]
+        self.on_thumb_root = np.isin(order, root)
         self.on_wrist_loop = np.isin(order, np.arange(self._loop[0], self._loop[0] + _WRIST_LOOP))
 
 
@@ -219,10 +229,18 @@ def _palm_outline(bases: list[list[int]]) -> list[int]:
     return [*back, bases[3][3], bases[3][4], *front, bases[0][7], bases[0][8], bases[0][9]]
 
 
-def _wrist_ellipse(end: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """[22, 3] where the palm's lines meet the wrist, at the same share of the way round."""
-    lengths = np.linalg.norm(np.roll(end, -1, axis=0) - end, axis=1)
-    share = np.concatenate([[0.0], np.cumsum(lengths)[:-1]]) / lengths.sum()
-    angles = np.radians(35.0) + 2 * np.pi * share
-    x = 0.016 * skeleton.wrist_girth
-    return np.column_stack([np.full(len(end), x), 0.018 * np.sin(angles), 0.026 * np.cos(angles)])
+def _share_of_way_round(loop: np.ndarray) -> np.ndarray:
+    """[N] arc length up to each point of a closed loop [N, 3], as a share of the whole."""
+    lengths = np.linalg.norm(np.roll(loop, -1, axis=0) - loop, axis=1)
+    return np.concatenate([[0.0], np.cumsum(lengths)[:-1]]) / lengths.sum()
+
+
+def _ellipse(share: np.ndarray, section: tuple[float, float, float, float, float]) -> np.ndarray:
+    """[N, 3] points at these shares of the way round a cross-section, from the thumb's side up."""
+    x, y, z, half_depth, half_breadth = section
+    angle = _FIRST_SLOT_ANGLE + 2 * np.pi * share
+    return np.column_stack([
+        np.full(len(share), x),
+        y + half_depth * np.sin(angle),
+        z + half_breadth * np.cos(angle),
+    ])  # fmt: skip
