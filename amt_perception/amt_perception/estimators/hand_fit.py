@@ -13,13 +13,25 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from amt_perception.estimators.observation import BONE_CHILDREN, BONE_PARENTS, HandObservation
-from amt_perception.estimators.pose_prior import PosePrior
+from amt_perception.estimators.observation import (
+    BONE_CHILDREN,
+    BONE_PARENTS,
+    FINGER_TIPS,
+    THUMB_TIP,
+    HandObservation,
+    palm_length,
+)
+from amt_perception.estimators.pose_prior import USUAL_ANGLES, USUAL_SIGMA
 from amt_perception.hand.joints import BASES, MANO_PARENTS, WRIST
 from amt_perception.hand.kinematics import HandKinematics
+from amt_perception.hand.limits import JointLimits
+from amt_perception.hand.model_data import HandModelData
 
 DIRECTION_SIGMA = 0.15
 """Standard deviation of a 3D bone direction of the detector, each axis (rad)."""
+PINCH_SIGMA, PINCH_SIGMA_GROWTH = 0.02, 0.15
+"""Standard deviation of a fingertip's offset from the thumb's tip over the palm's length: exact when
+they touch, growing with the distance, because a pinch is a contact and must stay one."""
 ROBUST_SIGMAS = 4.0
 """Residuals beyond this many standard deviations lose weight (Charbonnier loss)."""
 LIMIT_SIGMA = 0.05
@@ -52,7 +64,7 @@ class HandState:
     wrist_rotation: Rotation
     """From the hand model's frame to the camera's."""
     angles: np.ndarray
-    """[15, 3] finger angles about the axes of the pose prior (rad)."""
+    """[15, 3] flexion, abduction and twist of the finger joints, as in hand.limits (rad)."""
     wrist_position: np.ndarray
     """[3] (m)."""
 
@@ -77,9 +89,9 @@ class LinearSystem:
     """Residuals (in standard deviations) and their derivatives at one state."""
 
     residuals: np.ndarray
-    """[102] 21 keypoints x 2, 20 bones x 3, weighted by the robust loss."""
+    """[114] 21 keypoints x 2, 20 bones x 3, 4 pinches x 3, weighted by the robust loss."""
     jacobian: np.ndarray
-    """[102, 51], weighted alike; [102, 61] with the shape."""
+    """[114, 51], weighted alike; [114, 61] with the shape."""
     prior_gradient: np.ndarray
     """[51]"""
     prior_curvature: np.ndarray
@@ -110,9 +122,9 @@ class LinearSystem:
 class HandFitter:
     """Fits hands of one side."""
 
-    def __init__(self, kinematics: HandKinematics, prior: PosePrior) -> None:
-        self._kinematics = kinematics
-        self._prior = prior
+    def __init__(self, data: HandModelData) -> None:
+        self.kinematics = HandKinematics(data)
+        self._limits = JointLimits(data)
 
     def fit(
         self, observation: HandObservation, size: HandSize, start: HandState | None
@@ -136,7 +148,8 @@ class HandFitter:
         joints = relative + state.wrist_position
         projection = _keypoint_residuals(observation, joints, jacobian)
         direction = _bone_residuals(observation, relative, jacobian)
-        parts = [_robust(*projection), _robust(*direction)]
+        pinch = _pinch_residuals(observation, relative, jacobian)
+        parts = [_robust(*projection), _robust(*direction), _robust(*pinch)]
         prior_gradient, prior_curvature, prior_cost = self._prior_terms(state.angles)
         return LinearSystem(
             residuals=np.concatenate([part[0] for part in parts]),
@@ -151,14 +164,13 @@ class HandFitter:
 
     def joints(self, size: HandSize, state: HandState) -> np.ndarray:
         """[21, 3] joints in the camera frame (m)."""
-        rest_wrist = self._kinematics.rest(size.shape)[0][0]
-        relative = self._kinematics.joints21(self.mano_pose(state), size.shape, -rest_wrist)
+        rest_wrist = self.kinematics.rest(size.shape)[0][0]
+        relative = self.kinematics.joints21(self.mano_pose(state), size.shape, -rest_wrist)
         return size.scale * relative + state.wrist_position
 
     def mano_pose(self, state: HandState) -> np.ndarray:
         """[16, 3] axis-angle vectors in MANO's joint order, wrist first, mean pose included."""
-        fingers = (self._prior.axes @ state.angles[..., None])[..., 0]
-        return np.vstack([state.wrist_rotation.as_rotvec(), fingers])
+        return self._limits.pose(state.angles, state.wrist_rotation.as_rotvec())
 
     def _descend(
         self, observation: HandObservation, size: HandSize, state: HandState, iterations: int
@@ -189,7 +201,7 @@ class HandFitter:
         self, observation: HandObservation, size: HandSize, closed: float
     ) -> HandState:
         """The palm turned onto the detector's palm, fingers bent `closed` times the usual angle."""
-        angles = closed * self._prior.mean
+        angles = closed * USUAL_ANGLES
         unturned = HandState(Rotation.identity(), angles, np.zeros(3))
         palm = self.joints(size, unturned)[_PALM]
         seen = observation.world_joints[_PALM]
@@ -202,30 +214,29 @@ class HandFitter:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Joints [21, 3] relative to the wrist's position, and their derivatives [21, 3, 51 or 61]."""
         pose = self.mano_pose(state)
-        rest_wrist = self._kinematics.rest(size.shape)[0][0]
-        joints, by_turn, rotations = self._kinematics.joints21_jacobian(
+        rest_wrist = self.kinematics.rest(size.shape)[0][0]
+        joints, by_turn, rotations = self.kinematics.joints21_jacobian(
             pose, size.shape, -rest_wrist
         )
-        # A turn of joint j in the camera frame, by its angles: the parent's rotation carries the
-        # axes, and the left Jacobian of SO(3) turns derivatives of axis-angle vectors into turns.
         turns = np.empty((16, 3, 3))
         turns[0] = np.eye(3)
-        turns[1:] = rotations[list(MANO_PARENTS[1:])] @ _left_jacobian(pose[1:]) @ self._prior.axes
+        axes = self._limits.axes @ _cardan_axes(state.angles)
+        turns[1:] = rotations[list(MANO_PARENTS[1:])] @ axes
         by_pose = (by_turn.transpose(2, 0, 1, 3) @ turns[:, None]).transpose(1, 2, 0, 3)
         parts = [size.scale * by_pose.reshape(21, 3, 48), np.broadcast_to(np.eye(3), (21, 3, 3))]
         if with_shape:
-            by_shape = self._kinematics.shape_jacobian(rotations)
+            by_shape = self.kinematics.shape_jacobian(rotations)
             parts.append(size.scale * (by_shape - by_shape[WRIST]))
         return size.scale * joints, np.concatenate(parts, axis=-1)
 
     def _prior_terms(self, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Gradient [51], curvature [51] and cost of usual angles and joint limits."""
-        prior = self._prior
-        unusual = (angles - prior.mean) / prior.sigma
-        beyond = (angles - np.clip(angles, prior.lower, prior.upper)) / LIMIT_SIGMA
+        unusual = (angles - USUAL_ANGLES) / USUAL_SIGMA
+        inside = np.clip(angles, self._limits.lower, self._limits.upper)
+        beyond = (angles - inside) / LIMIT_SIGMA
         gradient, curvature = np.zeros(UNKNOWNS), np.zeros(UNKNOWNS)
-        gradient[_ANGLES] = (unusual / prior.sigma + beyond / LIMIT_SIGMA).ravel()
-        curvature[_ANGLES] = (prior.sigma**-2 + (beyond != 0.0) * LIMIT_SIGMA**-2).ravel()
+        gradient[_ANGLES] = (unusual / USUAL_SIGMA + beyond / LIMIT_SIGMA).ravel()
+        curvature[_ANGLES] = (USUAL_SIGMA**-2 + (beyond != 0.0) * LIMIT_SIGMA**-2).ravel()
         return gradient, curvature, float(np.sum(unusual**2) + np.sum(beyond**2))
 
 
@@ -252,6 +263,19 @@ def _bone_residuals(
         stretch = directions[:, None] @ derivative[..., UNKNOWNS:]
         derivative[..., UNKNOWNS:] -= directions[..., None] * stretch
     return (directions - observation.bone_directions) / DIRECTION_SIGMA, derivative / DIRECTION_SIGMA
+
+
+def _pinch_residuals(
+    observation: HandObservation, joints: np.ndarray, jacobian: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fingertips relative to the thumb's tip, minus the detector's, in standard deviations [4, 3]."""
+    palm = palm_length(joints)
+    tips = list(FINGER_TIPS)
+    distance = np.linalg.norm(observation.pinch_offsets, axis=-1, keepdims=True)
+    sigma = PINCH_SIGMA + PINCH_SIGMA_GROWTH * distance
+    offsets = (joints[tips] - joints[THUMB_TIP]) / palm
+    derivative = (jacobian[tips] - jacobian[THUMB_TIP]) / palm
+    return (offsets - observation.pinch_offsets) / sigma, derivative / sigma[..., None]
 
 
 def _robust(residuals: np.ndarray, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -293,13 +317,15 @@ def _placed(rays: np.ndarray, relative: np.ndarray) -> np.ndarray:
     return place
 
 
-def _left_jacobian(vectors: np.ndarray) -> np.ndarray:
-    """[..., 3, 3] left Jacobians of SO(3) at axis-angle vectors (Sola et al., arXiv:1812.01537, 145)."""
-    angle = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-6)[..., None, None]
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    zero = np.zeros_like(x)
-    rows = [np.stack(row, axis=-1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
-    cross = np.stack(rows, axis=-2)
-    first = (1.0 - np.cos(angle)) / angle**2
-    second = (angle - np.sin(angle)) / angle**3
-    return np.eye(3) + first * cross + second * cross @ cross
+def _cardan_axes(angles: np.ndarray) -> np.ndarray:
+    """[15, 3, 3] axes (columns) about which a joint turns when each of its angles [15, 3] grows.
+
+    In the joint's anatomical frame: R = Rx(flexion) Ry(abduction) Rz(twist).
+    """
+    sin_x, cos_x = np.sin(angles[:, 0]), np.cos(angles[:, 0])
+    sin_y, cos_y = np.sin(angles[:, 1]), np.cos(angles[:, 1])
+    axes = np.zeros((len(angles), 3, 3))
+    axes[:, 0, 0] = 1.0
+    axes[:, 1, 1], axes[:, 2, 1] = cos_x, sin_x
+    axes[:, :, 2] = np.stack([sin_y, -sin_x * cos_y, cos_x * cos_y], axis=-1)
+    return axes

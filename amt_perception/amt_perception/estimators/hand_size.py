@@ -24,12 +24,9 @@ class HandSizeEstimator:
     a small one nearby: the hand's length is the user's, or the model's mean.
     """
 
-    def __init__(
-        self, kinematics: HandKinematics, fitter: HandFitter, hand_length_m: float | None
-    ) -> None:
-        self._kinematics = kinematics
+    def __init__(self, fitter: HandFitter, hand_length_m: float | None) -> None:
         self._fitter = fitter
-        self._length = hand_length_m or hand_length(kinematics, np.zeros(10))
+        self._length = hand_length_m or hand_length(fitter.kinematics, np.zeros(10))
         self._information = np.eye(10)
         self._weighted_shape = np.zeros(10)
         self._frames = 0
@@ -51,7 +48,7 @@ class HandSizeEstimator:
         self._frames += 1
 
     def _size_of(self, shape: np.ndarray) -> HandSize:
-        return HandSize(shape, self._length / hand_length(self._kinematics, shape))
+        return HandSize(shape, self._length / hand_length(self._fitter.kinematics, shape))
 
 
 def hand_length(kinematics: HandKinematics, shape: np.ndarray) -> float:

@@ -9,9 +9,10 @@ from scipy.spatial.transform import Rotation
 
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.estimators.detection import HandDetection
-from amt_perception.hand.joints import BONES
+from amt_perception.hand.joints import BASES, BONES, TIPS, WRIST
 
 BONE_PARENTS, BONE_CHILDREN = np.array(BONES).T
+THUMB_TIP, FINGER_TIPS = TIPS[0], TIPS[1:]
 
 KEYPOINT_SIGMA = 0.02
 """Standard deviation of a keypoint, each axis, over the hand's size in the image."""
@@ -29,6 +30,8 @@ class HandObservation:
     """[21, 3] the detector's joints relative to its wrist, in camera axes; their size is a guess."""
     bone_directions: np.ndarray
     """[20, 3] unit vectors along the detector's 3D bones, in the order of hand.joints.BONES."""
+    pinch_offsets: np.ndarray
+    """[4, 3] from the thumb's tip to the other tips, over the palm's length."""
 
 
 def observe(detection: HandDetection, intrinsics: Intrinsics) -> HandObservation:
@@ -47,7 +50,13 @@ def observe(detection: HandDetection, intrinsics: Intrinsics) -> HandObservation
         ray_sigma=KEYPOINT_SIGMA * max(detection.size_px, 1.0) / focal,
         world_joints=world - world[0],
         bone_directions=bones / np.maximum(lengths, 1e-6),
+        pinch_offsets=(world[list(FINGER_TIPS)] - world[THUMB_TIP]) / palm_length(world),
     )
+
+
+def palm_length(joints: np.ndarray) -> float:
+    """Mean distance from the wrist to the bases of the four fingers, of joints [21, 3]."""
+    return float(np.linalg.norm(joints[list(BASES[1:])] - joints[WRIST], axis=-1).mean())
 
 
 def _look_at(ray: np.ndarray) -> np.ndarray:
