@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amt_retarget.errors import RetargetError
+
 from amt_perception.camera.sources import ImageSource, open_source
 from amt_perception.demo.run import record, use_private_domain
 from amt_perception.errors import AmtError
@@ -91,7 +93,6 @@ def _record(
     from rclpy.signals import SignalHandlerOptions
 
     from amt_perception.demo.recorder import Recorder
-    from amt_perception.estimators.factory import resolve_name
 
     robot = Robot.load(values["robot"], values["hand"])
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -104,7 +105,7 @@ def _record(
             record(pipeline, recorder, executor.spin_once, source, seconds)
         meta = {
             "video": source.name,
-            "estimator": resolve_name(values["estimator"]),
+            "estimator": recorder.estimator,
             "robot": values["robot"],
             "hand": values["hand"],
         }
@@ -137,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point: exit code 0, 1 with one sentence for a mistake, or 130 after Ctrl-C."""
     try:
         run(parse(arguments))
-    except AmtError as error:
+    except (AmtError, RetargetError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ import numpy as np
 from amt_msgs.msg import HandPose, HandPoseArray, RetargetStatus
 from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import seconds
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from scipy.spatial.transform import Rotation
@@ -32,6 +33,9 @@ class Recorder(Node):
         self._commands: list[tuple[float, float, list[float]]] = []
         self._joint_states: list[tuple[float, list[float]]] = []
         self._statuses: list[tuple[float, RetargetStatus]] = []
+        self.estimator = "unknown"
+        """What the perception node says that it runs."""
+        self.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 10)
         self.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_image, KEEP_ALL)
         self.create_subscription(HandPoseArray, topics.HANDS, self._on_hands, KEEP_ALL)
         self.create_subscription(JointState, topics.JOINT_COMMAND, self._on_command, KEEP_ALL)
@@ -63,6 +67,12 @@ class Recorder(Node):
 
     def _now(self) -> float:
         return self.get_clock().now().nanoseconds * 1e-9
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            for item in status.values:
+                if item.key == "estimator":
+                    self.estimator = item.value
 
     def _on_image(self, message: CameraInfo) -> None:
         self._image_times.append(seconds(message.header.stamp))
