@@ -29,7 +29,7 @@ HOME = {
     "wrist_1_joint": -np.pi / 2 - 0.45,
     "wrist_2_joint": np.pi / 2,
     "wrist_3_joint": -np.pi / 2,
-    "thumb_joint_0": 0.8,
+    "thumb_joint_0": 0.5,
     "thumb_joint_1": 0.3,
     "thumb_joint_2": 0.2,
     "thumb_joint_3": 0.2,

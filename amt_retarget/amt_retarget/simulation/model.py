@@ -77,19 +77,19 @@ def build_model(arm: str, hand: str) -> mujoco.MjModel:
 
 def _finish_surfaces(spec: mujoco.MjSpec, root: ET.Element) -> None:
     """Give the URDF's coloured shapes their materials and sort them into groups."""
-    colours = {}
+    names: dict[tuple[float, ...], str] = {}
     for element in root.findall("material"):
-        rgba = [float(value) for value in element.find("color").get("rgba").split()]
-        material = spec.add_material(name=element.get("name"), rgba=rgba)
-        for key, value in FINISH[element.get("name")].items():
-            setattr(material, key, value)
-        colours[tuple(np.float32(rgba))] = element.get("name")
+        name = element.attrib["name"]
+        values = [float(value) for value in element[0].attrib["rgba"].split()]
+        rgba = tuple(np.array(values, dtype=np.float32).tolist())  # as MuJoCo keeps it
+        spec.add_material(name=name, rgba=rgba, **FINISH[name])
+        names[rgba] = name
     for geom in spec.geoms:
         if geom.contype:
             geom.group = COLLISION_GROUP
         else:
             geom.group = VISUAL_GROUP
-            geom.material = colours[tuple(geom.rgba)]
+            geom.material = names[tuple(geom.rgba.tolist())]
 
 
 def _add_servos(spec: mujoco.MjSpec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,20 +14,23 @@ from amt_retarget.robot.description import JOINT_NAMES, PALM_FRAME
 from amt_retarget.simulation.engine import OPENGL_HINT, import_mujoco
 from amt_retarget.simulation.model import build_spec
 
+if TYPE_CHECKING:
+    import mujoco
+
 VERTICAL_FIELD_OF_VIEW = 36.0
 """Of every view, degrees (MuJoCo's fovy)."""
 
-ROBOT_TARGET = {"ur5e": (0.27, 0.08, 0.43), "ur10e": (0.37, 0.10, 0.52)}
-ROBOT_DISTANCE = {"ur5e": 1.42, "ur10e": 1.82}
+ROBOT_TARGET = {"ur5e": (0.27, 0.11, 0.44), "ur10e": (0.37, 0.14, 0.53)}
+ROBOT_DISTANCE = {"ur5e": 1.30, "ur10e": 1.66}
 """The robot view looks at this point of base_link (m) from this distance (m)."""
 
-HAND_TARGET = (0.0, 0.0, 0.02)
-HAND_DISTANCE = 0.48
+HAND_TARGET = (0.0, 0.0, 0.01)
+HAND_DISTANCE = 0.54
 """The hand view looks at this point of palm_link (m) from this distance (m)."""
 
 AZIMUTH = {"robot": 205.0, "hand": 200.0}
 ELEVATION = {"robot": -14.0, "hand": -8.0}
-"""Direction of sight of each view, degrees: 180 looks along -x of base_link, at the robot's face."""
+"""Direction of sight of each view, degrees; azimuth 180 looks along -x of base_link."""
 
 
 class RobotRenderer:
@@ -40,10 +44,10 @@ class RobotRenderer:
         width, height: of the picture, pixels.
         camera_pose: [4, 4] pose of a camera in base_link (OpenCV axes: x right, y down, z forward;
             m) that replaces the point of view of "robot"; for example the real camera's.
-        fine: smooth edges and shadows. Without a GPU that takes about seven times as long.
+        fine: smooth edges and shadows. Without a GPU that takes six to ten times as long.
 
     Raises:
-        RetargetError: unknown arm or hand, MuJoCo or its OpenGL missing, a camera_pose that is none.
+        RetargetError: unknown arm or hand, no MuJoCo or OpenGL, or camera_pose is not rigid.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class RobotRenderer:
         camera_pose: ArrayLike | None = None,
         fine: bool = False,
     ) -> None:
-        mujoco = import_mujoco()
+        self._mujoco = import_mujoco()
         spec = build_spec(arm, hand)
         spec.visual.global_.offwidth = width
         spec.visual.global_.offheight = height
@@ -70,10 +74,10 @@ class RobotRenderer:
             )
         self._arm = arm
         self._model = spec.compile()
-        self._data = mujoco.MjData(self._model)
+        self._data = self._mujoco.MjData(self._model)
         self._qpos = np.array([self._model.joint(name).qposadr[0] for name in JOINT_NAMES])
         try:
-            self._renderer = mujoco.Renderer(self._model, height, width)
+            self._renderer = self._mujoco.Renderer(self._model, height, width)
         except Exception as error:  # every OpenGL platform raises its own kinds
             raise RetargetError(f"{OPENGL_HINT} ({error})") from error
 
@@ -106,18 +110,18 @@ class RobotRenderer:
             raise RetargetError(f"render needs {self._qpos.size} finite joint positions")
         if view not in AZIMUTH:
             raise RetargetError(f"unknown view {view!r}: choose one of {', '.join(AZIMUTH)}")
-        mujoco = import_mujoco()
         self._data.qpos[self._qpos] = positions
-        mujoco.mj_forward(self._model, self._data)
+        self._mujoco.mj_forward(self._model, self._data)
         self._renderer.update_scene(self._data, self._camera(view))
         return self._renderer.render()
 
-    def _camera(self, view: str):  # type: ignore[no-untyped-def]
-        """The view's camera: its name in the model, or a free camera on its target."""
-        mujoco = import_mujoco()
+    def _camera(self, view: str) -> mujoco.MjvCamera:
+        """The camera of the view: the given pose, or one that looks at the view's target."""
+        camera = self._mujoco.MjvCamera()
         if view == "robot" and self._model.ncam:
-            return "robot"
-        camera = mujoco.MjvCamera()
+            camera.type = self._mujoco.mjtCamera.mjCAMERA_FIXED
+            camera.fixedcamid = 0
+            return camera
         camera.azimuth = AZIMUTH[view]
         camera.elevation = ELEVATION[view]
         if view == "robot":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-
 from amt_retarget.simulation.engine import import_mujoco
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ def add_scene(spec: mujoco.MjSpec) -> None:
         width=64,
         height=64,
     )
-    spec.add_material(name="floor", rgba=[0.74, 0.76, 0.79, 1], specular=0.1)
-    spec.add_material(name="table_top", rgba=[0.90, 0.89, 0.87, 1], specular=0.2, shininess=0.3)
+    spec.add_material(name="floor", rgba=[0.62, 0.65, 0.69, 1], specular=0.1)
+    spec.add_material(name="table_top", rgba=[0.93, 0.90, 0.85, 1], specular=0.2, shininess=0.3)
     spec.add_material(name="table_frame", rgba=[0.32, 0.34, 0.37, 1], specular=0.3, shininess=0.4)
 
     box = mujoco.mjtGeom.mjGEOM_BOX
@@ -58,10 +57,13 @@ def add_scene(spec: mujoco.MjSpec) -> None:
                 material="table_frame",
             )
 
-    spec.visual.headlight.ambient = [0.30, 0.30, 0.31]
+    # Shadows are drawn for a region of this size, and the camera's clipping follows it.
+    spec.stat.center = [0.3, 0, 0.3]
+    spec.stat.extent = 1.2
+    spec.visual.headlight.ambient = [0.36, 0.36, 0.37]
     spec.visual.headlight.diffuse = [0.30, 0.30, 0.30]
     spec.visual.headlight.specular = [0.2, 0.2, 0.2]
-    spec.visual.quality.shadowsize = 4096
+    spec.visual.quality.shadowsize = 2048
     spec.visual.quality.numslices = 24
     spec.visual.quality.numstacks = 12
     world.add_light(
