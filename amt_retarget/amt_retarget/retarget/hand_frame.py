@@ -24,8 +24,8 @@ TIPS = [4, 8, 12, 16]
 MIDDLE_FINGER = [9, 10, 11, 12]
 """The middle finger from its knuckle to its tip."""
 
-MIN_PALM_M = 0.02
-"""A palm that is shorter than this is no hand but a failed detection."""
+MIN_LENGTH_M, MAX_LENGTH_M = 0.02, 0.5
+"""A palm or finger shorter than this, or a joint farther from the wrist, is no human hand."""
 MIN_KNUCKLE_SINE = 0.05
 """Least sine of the angle between index and ring knuckle, seen from the wrist (real: about 0.4)."""
 
@@ -59,7 +59,8 @@ def hand_frame(joints: np.ndarray, side: Side) -> HandFrame | None:
     knuckle give the direction of the fingers; index and ring knuckle, the outer ones of the three
     fingers that the Allegro has, the plane of the palm. Bending the fingers does not move it.
 
-    Returns None where the joints do not make a hand: not finite, or without a palm plane.
+    Returns None where the joints do not make a hand: not finite, of an impossible size, or without
+    a palm plane.
     Raises ValueError for another shape or an unknown side.
     """
     joints = np.asarray(joints, dtype=float)
@@ -75,7 +76,9 @@ def hand_frame(joints: np.ndarray, side: Side) -> HandFrame | None:
     index, ring = joints[INDEX_MCP] - wrist, joints[RING_MCP] - wrist
     out = np.cross(index, ring) if side == Side.RIGHT else np.cross(ring, index)
     palm_length = np.linalg.norm(along)
-    if palm_length < MIN_PALM_M:
+    finger_length = np.linalg.norm(np.diff(joints[MIDDLE_FINGER], axis=0), axis=1).sum()
+    reach = np.max(np.abs(joints - wrist))
+    if min(palm_length, finger_length) < MIN_LENGTH_M or reach > MAX_LENGTH_M:
         return None
     z = along / palm_length
     x = out - z * (out @ z)
@@ -83,12 +86,11 @@ def hand_frame(joints: np.ndarray, side: Side) -> HandFrame | None:
         return None
     x /= np.linalg.norm(x)
     rotation = np.column_stack([x, np.cross(z, x), z])
-    bones = np.diff(joints[MIDDLE_FINGER], axis=0)
     return HandFrame(
         wrist=wrist.copy(),
         rotation=rotation,
         tips=(joints[TIPS] - knuckle) @ rotation,
-        finger_length=float(np.linalg.norm(bones, axis=1).sum()),
+        finger_length=float(finger_length),
     )
 
 

@@ -32,7 +32,7 @@ class Weights:
     pinch: float = 20.0
     """Of a closed pinch; it fades out as the human fingers part."""
     arm_posture: float = 1e-2
-    hand_posture: float = 2e-2
+    hand_posture: float = 0.3
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -110,9 +110,7 @@ class HandArmKinematics:
         )
 
 
-def residuals(
-    now: Kinematics, targets: Targets, weights: Weights
-) -> tuple[np.ndarray, np.ndarray]:
+def residuals(now: Kinematics, targets: Targets, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     """Weighted residuals [27] and their Jacobian [27, 22]; the cost is half the squared norm.
 
     Rows: wrist position (3), palm orientation (3; the rotation vector from the target to now, so

@@ -1,4 +1,4 @@
-"""Everything about the retargeting that a person may tune, with defaults that protect a real arm."""
+"""What a person may tune about the retargeting, with defaults that protect a real arm."""
 
 from __future__ import annotations
 

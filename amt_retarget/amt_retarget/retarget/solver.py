@@ -67,14 +67,18 @@ class Retargeter:
         )
         self._arm = slice(0, len(robot.arm_joint_names))
         self._finger_length = self._stretched_finger_length()
-        self._positions: np.ndarray | None = None
+        self._velocities = np.zeros(22)
+        self._goal = robot.home
+        self._goal_velocity = np.zeros(22)
         self.reset()
 
     def reset(self) -> None:
         """Forget the person (scale) and the robot's configuration, as after construction."""
         self._scale_estimator = ScaleEstimator(self._finger_length)
         self._scale = np.nan if self.settings.scale is None else self.settings.scale
-        self._positions = None
+        self._positions: np.ndarray | None = None
+        self._wrist.release()
+        self._ramp = 0.0
 
     def engage(self, positions: np.ndarray) -> None:
         """Begin from the robot's measured joints [22] (rad), at rest.
@@ -98,7 +102,7 @@ class Retargeter:
         of hand_frame.Side); a hand of the other side than the robot's is mirrored (see
         hand_frame.mirrored). dt: seconds since the command before, 0.001 to 0.2.
 
-        Joints that make no hand (not finite, all in one point), an unknown side and a failed solve
+        Joints that make no hand (not finite, of an impossible size), an unknown side and a failed solve
         give a `hold` with the reason. Raises RetargetError before `engage` or for another dt, and
         ValueError for another shape.
         """
@@ -143,6 +147,7 @@ class Retargeter:
     def _hold(self, dt: float, reasons: Reason) -> RetargetResult:
         positions = self._checked_positions(dt)
         self._ramp = self._ramped(-dt)
+        self._goal_velocity = np.zeros(22)
         self._positions, self._velocities = self.limits.brake(positions, self._velocities, dt)
         if self._ramp == 0.0:
             self._disengage()
@@ -165,10 +170,11 @@ class Retargeter:
         )
 
     def _track_goal(self, goal: np.ndarray, dt: float) -> None:
+        """Take the new goal and keep its smoothed velocity, so that the motion does not lag."""
         top = self.limits.velocity
         velocity = np.clip((goal - self._goal) / dt, -top, top)
         share = dt / (dt + GOAL_VELOCITY_TIME_S)
-        self._goal_velocity += share * (velocity - self._goal_velocity)
+        self._goal_velocity = self._goal_velocity + share * (velocity - self._goal_velocity)
         self._goal = goal
 
     def _disengage(self) -> None:

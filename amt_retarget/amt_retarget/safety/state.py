@@ -43,7 +43,7 @@ class Reason(IntFlag):
 _TEXTS = {
     Reason.NO_INPUT_YET: "no hand has been received yet",
     Reason.INPUT_STALE: "the last hand is too old",
-    Reason.INPUT_NOT_FINITE: "the hand's joints are not usable (not finite, or all in one point)",
+    Reason.INPUT_NOT_FINITE: "the hand's joints are not finite or do not make a hand",
     Reason.LOW_CONFIDENCE: "the hand's confidence is too low",
     Reason.WRONG_SIDE: "the hand is not on the expected side",
     Reason.NOT_ENABLED: "the operator has not enabled motion",
