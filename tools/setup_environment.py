@@ -186,7 +186,11 @@ def main() -> None:
     editable = [argument for package in PYTHON_PACKAGES for argument in ("-e", f"./{package}")]
     step(
         "install the Python packages",
-        [*pip, "--no-deps", "--no-build-isolation", *editable],
+        [
+            *pip, "--no-deps", "--no-build-isolation",
+            # As path entries: import hooks come second to the folders of the same names here.
+            "--config-settings", "editable_mode=compat", *editable,
+        ],  # fmt: skip
     )
     step("fetch MediaPipe's hand models", [python, "-m", "amt_perception.estimators.mediapipe_models"])
     STAMP.write_text(wanted)

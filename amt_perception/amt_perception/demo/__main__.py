@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from amt_retarget.errors import RetargetError
 
 from amt_perception.camera.sources import ImageSource, open_source
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 CAMERA_SECONDS = 20.0
 ROBOT_SIZE = 720
-"""Height of the robot's picture in demo.mp4 (px)."""
+CLOSE_UP_SIZE = 300
+"""Sides of the robot's picture in demo.mp4 and of the close-up of its hand in the corner (px)."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -118,17 +121,25 @@ def _record(
 def _write(recording: Recording, source: ImageSource, out: Path) -> None:
     from amt_retarget.simulation.renderer import RobotRenderer
 
-    from amt_perception.demo.compose import compose
-    from amt_perception.demo.plots import plot_joints
+    from amt_perception.demo.compose import write_demo_video
+    from amt_perception.demo.plots import write_joint_plot
     from amt_perception.demo.summary import format_table, summarize, write_summary
 
-    summary = summarize(recording)
-    with RobotRenderer(
-        recording.meta["robot"], recording.meta["hand"], ROBOT_SIZE, ROBOT_SIZE
-    ) as renderer:
-        compose(recording, source, renderer.render, out / "demo.mp4")
-    plot_joints(recording, out / "joints.png")
+    robot, hand = recording.meta["robot"], recording.meta["hand"]
+    with (
+        RobotRenderer(robot, hand, ROBOT_SIZE, ROBOT_SIZE) as whole,
+        RobotRenderer(robot, hand, CLOSE_UP_SIZE, CLOSE_UP_SIZE) as close_up,
+    ):
+
+        def draw_robot(positions: np.ndarray) -> np.ndarray:
+            picture = whole.render(positions)
+            picture[:CLOSE_UP_SIZE, -CLOSE_UP_SIZE:] = close_up.render(positions, view="hand")
+            return picture
+
+        write_demo_video(out / "demo.mp4", recording, source, draw_robot)
+    write_joint_plot(out / "joints.png", recording)
     recording.save(out / "trajectory.npz")
+    summary = summarize(recording)
     write_summary(summary, out / "summary.json")
     print(format_table(summary))
     print(f"Look at {out / 'demo.mp4'} and {out / 'joints.png'}.")

@@ -63,7 +63,8 @@ def record(
         try:
             while end is None or time.monotonic() < end:
                 spin_once(SPIN_S)
-                progress.update(recorder.image_count - progress.n)
+                if recorder.image_count > progress.n:
+                    progress.update(recorder.image_count - progress.n)
                 _raise_if_dead(pipeline)
                 if pipeline.ended() is not None:  # the video came to its end
                     break

@@ -78,7 +78,7 @@ class PerceptionNode(SelfStartingLifecycleNode):
         self._hand_publisher = self.create_lifecycle_publisher(HandPose, topics.HAND_POSE, qos)
         self._hands_publisher = self.create_lifecycle_publisher(HandPoseArray, topics.HANDS, qos)
         self._marker_publisher = self.create_lifecycle_publisher(
-            MarkerArray, topics.MARKERS, topics.RESULT_QOS
+            MarkerArray, topics.MARKERS, topics.KEPT_QOS
         )
         self._tf_publisher = self.create_lifecycle_publisher(TFMessage, topics.TF, 100)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, 10)

@@ -46,7 +46,7 @@ class VideoNode(Node):
         self._intrinsics = self._read_intrinsics(info_file)
         self._info = camera_info_message(self._intrinsics)
         self._images = self.create_publisher(Image, image_topic, topics.IMAGE_QOS)
-        self._infos = self.create_publisher(CameraInfo, info_topic, topics.RESULT_QOS)
+        self._infos = self.create_publisher(CameraInfo, info_topic, topics.KEPT_QOS)
         self._publish_camera_pose()
         self._start_ns = 0
         self._listener_deadline = time.monotonic() + LISTENER_WAIT_S

@@ -41,7 +41,7 @@ class MujocoNode(Node):
         self._start_time = np.zeros(len(self._goal))
         self._duration = np.zeros(len(self._goal))
         self._last = time.monotonic()
-        self._states = self.create_publisher(JointState, topics.JOINT_STATES, topics.RESULT_QOS)
+        self._states = self.create_publisher(JointState, topics.JOINT_STATES, topics.KEPT_QOS)
         qos = topics.RESULT_QOS
         if interface == "jtc":
             self.create_subscription(

@@ -102,7 +102,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._base_frame = self._text("base_frame")
         self._drivers = DriverPublishers(self, interface)
         self._commands = self.create_publisher(
-            JointState, topics.JOINT_COMMAND, topics.RESULT_QOS
+            JointState, topics.JOINT_COMMAND, topics.KEPT_QOS
         )
         self._statuses = self.create_publisher(
             RetargetStatus, topics.RETARGET_STATUS, topics.LATCHED_QOS

@@ -29,7 +29,7 @@ class DriverPublishers:
     """Publishes one command of all joints on the topics of the chosen command interface."""
 
     def __init__(self, node: Node, command_interface: str) -> None:
-        qos = topics.RESULT_QOS
+        qos = topics.KEPT_QOS
         self._trajectory = command_interface == "jtc"
         self._arm = (
             node.create_publisher(JointTrajectory, topics.ARM_TRAJECTORY, qos)

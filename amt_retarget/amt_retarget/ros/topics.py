@@ -36,7 +36,9 @@ HAND_POSITIONS = "/allegro_hand_position_controller/commands"
 IMAGE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Images and camera_info: the newest only."""
 RESULT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-"""Results and commands: the newest only, and it arrives."""
+"""Who acts on results and commands takes the newest only."""
+KEPT_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+"""Who publishes them keeps the last few until they have arrived, so that a recorder loses none."""
 LATCHED_QOS = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -46,9 +48,9 @@ LATCHED_QOS = QoSProfile(
 
 
 def hand_publisher_qos() -> QoSProfile:
-    """RESULT_QOS that also offers a deadline and liveliness, for subscribers that ask for them."""
+    """KEPT_QOS that also offers a deadline and liveliness, for subscribers that ask for them."""
     return QoSProfile(
-        depth=1,
+        depth=KEPT_QOS.depth,
         reliability=ReliabilityPolicy.RELIABLE,
         deadline=Duration(seconds=0.2),
         liveliness=LivelinessPolicy.AUTOMATIC,

@@ -21,6 +21,12 @@ NATURAL_FREQUENCY = 100.0
 """Of each joint's position servo, rad/s, with the joint's own inertia at the zero position."""
 DAMPING_RATIO = 0.9
 
+STOP_SOLREF = (0.004, 1.0)
+STOP_SOLIMP = (0.995, 0.999)
+STOP_MARGIN = 0.01
+"""Mechanical stops as stiff as the time step allows. MuJoCo's default ones give way by 0.1 rad where
+fingers press on each other; the margin (rad) makes a stop begin before the limit, never beyond."""
+
 HAND_ARMATURE = 1e-3
 ARM_ARMATURE = 0.1
 """Inertia of rotor and gear felt at the joint, kg m^2. Gears of 1:100 and more make it matter; the
@@ -61,6 +67,9 @@ def build_spec(arm: str, hand: str) -> mujoco.MjSpec:
         body.gravcomp = 1.0
     for joint in spec.joints:
         joint.actgravcomp = True
+        joint.solref_limit = STOP_SOLREF
+        joint.solimp_limit[:2] = STOP_SOLIMP
+        joint.margin = STOP_MARGIN
         joint.armature = HAND_ARMATURE if joint.name in HAND_JOINT_NAMES else ARM_ARMATURE
     for finger in ("index", "middle", "ring", "thumb"):
         # The boxes of palm and first phalanx share the space about the joints between them.
