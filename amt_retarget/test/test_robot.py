@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from itertools import product
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from amt_retarget.errors import RetargetError
+from amt_retarget.robot import description
 from amt_retarget.robot.description import ARMS, FINGERS, HANDS, urdf_path
 from amt_retarget.robot.expand import expand
 from amt_retarget.robot.robot import Robot
@@ -63,10 +67,10 @@ def dh_forward(arm: str, q: np.ndarray) -> np.ndarray:
     return pose
 
 
-def load_menagerie_hand(hand: str):
-    """Menagerie's hand as (model, data) of MuJoCo, without the meshes, which are not here."""
+def load_menagerie(name: str):
+    """Menagerie's robot as (model, data) of MuJoCo, without the meshes, which are not here."""
     mujoco = pytest.importorskip("mujoco")
-    path = SHARED / "robots" / "mjcf" / f"{hand}_hand.xml"
+    path = SHARED / "robots" / "mjcf" / f"{name}.xml"
     if not path.is_file():
         pytest.skip(f"the shared test data is not here: {path}")
     root = ET.parse(path).getroot()
@@ -95,11 +99,30 @@ def test_arm_agrees_with_denavit_hartenberg(robot):
         np.testing.assert_allclose(turn @ rotation, expected[:3, :3], atol=1e-6)
 
 
+def test_ur5e_agrees_with_menageries_rounded_lengths():
+    """Menagerie rounds UR's lengths to millimetres: 2.1 mm in the sum of all links."""
+    mujoco = pytest.importorskip("mujoco")
+    model, data = load_menagerie("ur5e")
+    robot = Robot.load("ur5e", "right")
+    offset = None
+    for positions in random_positions(robot, 1000):
+        for name, value in zip(robot.arm_joint_names, positions, strict=False):
+            data.joint(name.removesuffix("_joint")).qpos = value
+        mujoco.mj_kinematics(model, data)
+        base, site = data.body("base"), data.site("attachment_site")
+        turn = base.xmat.reshape(3, 3)  # the same axes as our base_link
+        rotation, position = robot.frame_pose(positions, "tool0")
+        assert np.linalg.norm(turn.T @ (site.xpos - base.xpos) - position) < 2.1e-3
+        difference = rotation.T @ turn.T @ site.xmat.reshape(3, 3)
+        offset = difference if offset is None else offset
+        np.testing.assert_allclose(difference, offset, atol=1e-5)
+
+
 @pytest.mark.parametrize("hand", HANDS)
 def test_hand_agrees_with_menagerie(hand):
     import mujoco
 
-    model, data = load_menagerie_hand(hand)
+    model, data = load_menagerie(f"{hand}_hand")
     robot = Robot.load("ur5e", hand)
     address = {
         f"{finger}_joint_{i}": model.joint(f"{short}j{i}").qposadr[0]
@@ -129,7 +152,7 @@ def test_hand_agrees_with_menagerie(hand):
 
 @pytest.mark.parametrize("hand", HANDS)
 def test_hand_limits_are_menageries(hand):
-    model, _ = load_menagerie_hand(hand)
+    model, _ = load_menagerie(f"{hand}_hand")
     robot = Robot.load("ur5e", hand)
     for short, finger in MENAGERIE_FINGERS.items():
         for i in range(4):
@@ -217,6 +240,32 @@ def test_masses_and_inertias(robot):
         assert inertia.mass > 0
         assert principal[0] > 0
         assert principal[2] < principal[0] + principal[1]
+
+
+def test_urdf_is_found_when_installed(tmp_path):
+    """As colcon and pip lay it out: <prefix>/lib/python3/site-packages and <prefix>/share."""
+    package = Path(description.__file__).parents[1]
+    site = tmp_path / "lib" / "python3" / "site-packages"
+    shutil.copytree(package, site / "amt_retarget")
+    share = tmp_path / "share" / "amt_retarget" / "urdf"
+    shutil.copytree(description.urdf_folder(), share)
+    code = "from amt_retarget.robot.description import urdf_path; print(urdf_path('ur5e', 'left'))"
+    environment = os.environ | {"PYTHONPATH": str(site)}
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert Path(printed.strip()) == share / "ur5e_allegro_left.urdf"
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pinocchio", None)
+    with pytest.raises(RetargetError, match="pip install pin"):
+        Robot.load("ur5e", "right")
 
 
 def test_mistakes_are_named():

@@ -182,6 +182,12 @@ def test_time_does_not_drift():
         simulated.step(-1.0)
 
 
+def test_missing_mujoco_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    with pytest.raises(RetargetError, match="pip install mujoco"):
+        SimulatedRobot("ur5e", "right")
+
+
 @pytest.fixture(scope="module")
 def renderer():
     try:

@@ -71,9 +71,8 @@ def build_spec(arm: str, hand: str) -> mujoco.MjSpec:
         joint.solimp_limit[:2] = STOP_SOLIMP
         joint.margin = STOP_MARGIN
         joint.armature = HAND_ARMATURE if joint.name in HAND_JOINT_NAMES else ARM_ARMATURE
-    for finger in ("index", "middle", "ring", "thumb"):
-        # The boxes of palm and first phalanx share the space about the joints between them.
-        spec.add_exclude(bodyname1="palm_link", bodyname2=f"{finger}_link_1")
+    # The boxes of palm and thumb share the space about the joints between them.
+    spec.add_exclude(bodyname1="palm_link", bodyname2="thumb_link_1")
     _add_servos(spec)
     add_scene(spec)
     return spec
