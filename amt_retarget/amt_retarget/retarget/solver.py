@@ -102,9 +102,9 @@ class Retargeter:
         of hand_frame.Side); a hand of the other side than the robot's is mirrored (see
         hand_frame.mirrored). dt: seconds since the command before, 0.001 to 0.2.
 
-        Joints that make no hand (not finite, of an impossible size), an unknown side and a failed solve
-        give a `hold` with the reason. Raises RetargetError before `engage` or for another dt, and
-        ValueError for another shape.
+        Joints that make no hand (not finite, of an impossible size), an unknown side and a failed
+        solve give a `hold` with the reason. Raises RetargetError before `engage` or for another
+        dt, and ValueError for another shape.
         """
         positions = self._checked_positions(dt)
         if side not in (Side.LEFT, Side.RIGHT):
