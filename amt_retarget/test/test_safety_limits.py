@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from amt_retarget.errors import RetargetError
 from amt_retarget.safety.limits import CommandGuard, JointLimits
 
@@ -148,7 +147,7 @@ def test_guard_refuses_a_speed_that_cannot_be_stopped_before_the_limit():
     guard.start(positions)
     complaints = []
     for step in range(1, 60):  # accelerates into the limit with 2 rad/s^2
-        positions = positions + [0.0, 0.0, 2.0 * 0.01**2 * step]
+        positions = positions + np.array([0.0, 0.0, 2.0 * 0.01**2 * step])
         complaints += guard.check(positions, 0.01).violations
     assert complaints[0].startswith("narrow: stopping distance")
 

@@ -44,6 +44,5 @@ def test_every_reason_has_words():
 
 
 def test_state_values_are_those_of_the_message():
-    assert [s.value for s in (State.INACTIVE, State.HOLD, State.RAMP, State.TRACK, State.FAULT)] == [
-        0, 1, 2, 3, 4,
-    ]  # fmt: skip
+    names = ["INACTIVE", "HOLD", "RAMP", "TRACK", "FAULT"]
+    assert {name: State[name].value for name in names} == dict(zip(names, range(5), strict=True))

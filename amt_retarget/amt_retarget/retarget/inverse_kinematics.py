@@ -18,6 +18,7 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.objectives import HandArmKinematics, Kinematics, Weights, residuals
 from amt_retarget.retarget.targets import Targets
 from amt_retarget.robot.robot import Robot
+from amt_retarget.safety.limits import JointLimits
 
 STEPS_PER_FRAME = 6
 CONVERGED_RAD = 1e-4
@@ -25,8 +26,6 @@ TRUST_RAD = 0.3
 """Most that a joint moves in one step; the linearised objectives hold about that far."""
 DAMPING = 1e-3
 DAMPING_PER_RESIDUAL = 1e-2
-ELBOW_MARGIN_RAD = 0.15
-"""The elbow stays this far from straight, where the arm is singular and could turn inside out."""
 
 
 class InverseKinematics:
@@ -45,19 +44,16 @@ class InverseKinematics:
         self._arm = slice(0, arm)
         self._posture_weights = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
         self._no_rows = np.zeros((0, arm + hand))
-        self._elbow = robot.joint_names.index("elbow_joint")
 
     def kinematics(self, positions: np.ndarray) -> Kinematics:
         """Kinematics of the robot at joint positions [22]."""
         return self._kinematics(positions)
 
-    def solve(self, start: np.ndarray, targets: Targets) -> np.ndarray | None:
+    def solve(self, start: np.ndarray, targets: Targets, limits: JointLimits) -> np.ndarray | None:
         """Joint positions [22] (rad) within the position limits, a few steps on from `start` [22].
 
-        The elbow stays bent to the side to which it is bent at the start. Returns None when the
-        quadratic program cannot be solved.
+        Returns None when the quadratic program cannot be solved.
         """
-        lower, upper = self._bounds(start)
         q = start
         for _ in range(STEPS_PER_FRAME):
             residual, jacobian = residuals(self._kinematics(q), targets, self._weights)
@@ -72,8 +68,8 @@ class InverseKinematics:
                 hessian,
                 gradient,
                 self._no_rows,
-                np.clip(upper - q, -TRUST_RAD, TRUST_RAD),
-                np.clip(lower - q, -TRUST_RAD, TRUST_RAD),
+                np.clip(limits.upper - q, -TRUST_RAD, TRUST_RAD),
+                np.clip(limits.lower - q, -TRUST_RAD, TRUST_RAD),
             )
             if status != 1 or not np.all(np.isfinite(step)):
                 return None
@@ -81,11 +77,3 @@ class InverseKinematics:
             if np.max(np.abs(step)) < CONVERGED_RAD:
                 break
         return q
-
-    def _bounds(self, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        lower, upper = self._robot.lower.copy(), self._robot.upper.copy()
-        if start[self._elbow] >= 0.0:
-            lower[self._elbow] = ELBOW_MARGIN_RAD
-        else:
-            upper[self._elbow] = -ELBOW_MARGIN_RAD
-        return lower, upper

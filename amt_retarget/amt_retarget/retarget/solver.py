@@ -8,7 +8,7 @@ A frame goes through four stages, each in a module of its own: the palm frame of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,11 +19,17 @@ from amt_retarget.retarget.objectives import FINGERTIP_RADIUS_M
 from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.retarget.targets import ScaleEstimator, Targets, WristMapper, finger_targets
 from amt_retarget.robot.robot import Robot
+from amt_retarget.safety.limits import JointLimits
 from amt_retarget.safety.state import NO_REASON, Reason
 
 DT_RANGE_S = (0.001, 0.2)
 GOAL_VELOCITY_TIME_S = 0.05
 """Time constant of the goal's velocity: short against a gesture, long against a camera's frame."""
+ELBOW_MARGIN_RAD = 0.15
+"""The elbow stays this far from straight, where the arm is singular and could turn inside out."""
+MAX_OVERSHOOT_RAD = 0.02
+"""About the most that a joint runs past a goal that stops dead. It bounds the goal velocity that is
+trusted: up to it the motion does not lag behind the goal, beyond it lag is the price for that."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class RetargetResult:
     scale: float
     """Robot size over human size in use; NaN before the first hand."""
     clamped: list[str]
-    """Joints at a position limit."""
+    """Joints at a position limit; the elbow's is short of straight (ELBOW_MARGIN_RAD)."""
     ramp: float
     """0..1: share of the speed limits that may be used now."""
     reasons: Reason
@@ -67,6 +73,7 @@ class Retargeter:
         )
         self._arm = slice(0, len(robot.arm_joint_names))
         self._finger_length = self._stretched_finger_length()
+        self._limits = self.limits
         self._velocities = np.zeros(22)
         self._goal = robot.home
         self._goal_velocity = np.zeros(22)
@@ -85,14 +92,15 @@ class Retargeter:
 
         Needed once before the first step, after a fault and after any pause in which the robot
         moved otherwise. The person's wrist is tied to the robot's at the next step, and the speeds
-        grow again from zero. The scale stays. Raises RetargetError unless positions are 22 finite
-        numbers.
+        grow again from zero. The elbow stays bent to the side to which it is bent now. The scale
+        stays. Raises RetargetError unless positions are 22 finite numbers.
         """
         positions = np.array(positions, dtype=float)
         if positions.shape != (22,) or not np.all(np.isfinite(positions)):
             raise RetargetError("Engaging needs 22 finite joint positions of the robot.")
         self._positions = positions
         self._velocities = np.zeros(22)
+        self._limits = self._with_bent_elbow(positions)
         self._disengage()
 
     def step(self, joints_base: np.ndarray, side: int, dt: float) -> RetargetResult:
@@ -102,9 +110,9 @@ class Retargeter:
         of hand_frame.Side); a hand of the other side than the robot's is mirrored (see
         hand_frame.mirrored). dt: seconds since the command before, 0.001 to 0.2.
 
-        Joints that make no hand (not finite, of an impossible size), an unknown side and a failed solve
-        give a `hold` with the reason. Raises RetargetError before `engage` or for another dt, and
-        ValueError for another shape.
+        Joints that make no hand (not finite, of an impossible size), an unknown side and a failed
+        solve give a `hold` with the reason. Raises RetargetError before `engage` or for another
+        dt, and ValueError for another shape.
         """
         positions = self._checked_positions(dt)
         if side not in (Side.LEFT, Side.RIGHT):
@@ -113,13 +121,13 @@ class Retargeter:
         if frame is None:
             return self._hold(dt, Reason.INPUT_NOT_FINITE)
         targets = self._targets(frame, Side(side))
-        goal = self._inverse_kinematics.solve(self._goal, targets)
+        goal = self._inverse_kinematics.solve(self._goal, targets, self._limits)
         if goal is None:
             return self._hold(dt, Reason.SOLVER_FAILED)
 
         self._track_goal(goal, dt)
         self._ramp = self._ramped(dt)
-        self._positions, self._velocities = self.limits.move_toward(
+        self._positions, self._velocities = self._limits.move_toward(
             goal,
             self._goal_velocity,
             positions,
@@ -148,7 +156,7 @@ class Retargeter:
         positions = self._checked_positions(dt)
         self._ramp = self._ramped(-dt)
         self._goal_velocity = np.zeros(22)
-        self._positions, self._velocities = self.limits.brake(positions, self._velocities, dt)
+        self._positions, self._velocities = self._limits.brake(positions, self._velocities, dt)
         if self._ramp == 0.0:
             self._disengage()
         return self._result(np.full(4, np.nan), reasons)
@@ -171,7 +179,8 @@ class Retargeter:
 
     def _track_goal(self, goal: np.ndarray, dt: float) -> None:
         """Take the new goal and keep its smoothed velocity, so that the motion does not lag."""
-        top = self.limits.velocity
+        trusted = np.sqrt(2.0 * self.limits.acceleration * MAX_OVERSHOOT_RAD)
+        top = np.minimum(self.limits.velocity, trusted)
         velocity = np.clip((goal - self._goal) / dt, -top, top)
         share = dt / (dt + GOAL_VELOCITY_TIME_S)
         self._goal_velocity = self._goal_velocity + share * (velocity - self._goal_velocity)
@@ -181,7 +190,7 @@ class Retargeter:
         """Let the next step begin from where the robot stands, with speeds from zero."""
         assert self._positions is not None
         self._wrist.release()
-        self._goal = np.clip(self._positions, self.robot.lower, self.robot.upper)
+        self._goal = np.clip(self._positions, self._limits.lower, self._limits.upper)
         self._goal_velocity = np.zeros(22)
         self._ramp = 0.0
 
@@ -208,10 +217,19 @@ class Retargeter:
             velocities=self._velocities.copy(),
             tip_residual=tip_residual,
             scale=float(self._scale),
-            clamped=self.limits.at_limit(self._positions),
+            clamped=self._limits.at_limit(self._positions),
             ramp=self._ramp,
             reasons=reasons,
         )
+
+    def _with_bent_elbow(self, positions: np.ndarray) -> JointLimits:
+        elbow = self.robot.joint_names.index("elbow_joint")
+        lower, upper = self.limits.lower.copy(), self.limits.upper.copy()
+        if positions[elbow] >= 0.0:
+            lower[elbow] = ELBOW_MARGIN_RAD
+        else:
+            upper[elbow] = -ELBOW_MARGIN_RAD
+        return replace(self.limits, lower=lower, upper=upper)
 
     def _stretched_finger_length(self) -> float:
         straight = self._inverse_kinematics.kinematics(np.zeros(22))
