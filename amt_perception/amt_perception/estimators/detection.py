@@ -15,7 +15,7 @@ DUPLICATE_DISTANCE = 0.25
 
 @dataclass(frozen=True)
 class HandDetection:
-    """Keypoints of one hand in the project's joint order, with the side the detector believes in."""
+    """Keypoints of one hand in the project's joint order, and the side the detector believes in."""
 
     keypoints_px: np.ndarray
     """[21, 2] in the full image."""
@@ -33,7 +33,7 @@ class HandDetection:
 
 
 def remove_duplicates(detections: Sequence[HandDetection]) -> list[HandDetection]:
-    """The detections without second ones of the same hand: of two, the surer about its side stays."""
+    """The detections without second ones of a hand: of two, the surer about its side stays."""
     kept: list[HandDetection] = []
     for detection in sorted(detections, key=lambda one: -one.side_score):
         if all(keypoint_distance(detection, other) >= DUPLICATE_DISTANCE for other in kept):
@@ -42,6 +42,6 @@ def remove_duplicates(detections: Sequence[HandDetection]) -> list[HandDetection
 
 
 def keypoint_distance(first: HandDetection, second: HandDetection) -> float:
-    """Mean distance of the keypoints over the larger hand's size; about 1 for hands side by side."""
+    """Mean keypoint distance over the larger hand's size; about 1 for hands side by side."""
     distance = np.linalg.norm(first.keypoints_px - second.keypoints_px, axis=-1).mean()
     return float(distance / max(first.size_px, second.size_px, 1.0))

@@ -18,8 +18,8 @@ def create_estimator(
 ) -> Estimator:
     """The estimator of that name; "auto" takes the best one that is installed, and logs which.
 
-    mano_folder: the user's MANO files, None for the generic hand. hand_length_m: wrist to the tip of
-    the middle finger, None for an average adult. Raises AmtError for an unknown name or when
+    mano_folder: the user's MANO files, None for the generic hand. hand_length_m: wrist to the tip
+    of the middle finger, None for an average adult. Raises AmtError for an unknown name or when
     something that the estimator needs is missing.
     """
     if name not in ESTIMATORS:

@@ -30,8 +30,8 @@ from amt_perception.hand.model_data import HandModelData
 DIRECTION_SIGMA = 0.15
 """Standard deviation of a 3D bone direction of the detector, each axis (rad)."""
 PINCH_SIGMA, PINCH_SIGMA_GROWTH = 0.02, 0.15
-"""Standard deviation of a fingertip's offset from the thumb's tip over the palm's length: exact when
-they touch, growing with the distance, because a pinch is a contact and must stay one."""
+"""Standard deviation of a fingertip's offset from the thumb's tip over the palm's length: exact
+when they touch, growing with the distance, because a pinch is a contact and must stay one."""
 ROBUST_SIGMAS = 4.0
 """Residuals beyond this many standard deviations lose weight (Charbonnier loss)."""
 LIMIT_SIGMA = 0.05
@@ -80,7 +80,7 @@ class HandFit:
     """[21] one standard deviation of a joint's position, mean over the axes (m). From the residuals
     and the curvature of the cost at its minimum; an error of the hand's size comes on top."""
     residual: float
-    """Root mean square distance of projected joints to keypoints, in keypoint standard deviations."""
+    """RMS distance of the projected joints to the keypoints, in keypoint standard deviations."""
     cost: float
 
 
@@ -126,10 +126,8 @@ class HandFitter:
         self.kinematics = HandKinematics(data)
         self._limits = JointLimits(data)
 
-    def fit(
-        self, observation: HandObservation, size: HandSize, start: HandState | None
-    ) -> HandFit:
-        """The best state near `start` (the frame before); None begins from an open and a closed hand."""
+    def fit(self, observation: HandObservation, size: HandSize, start: HandState | None) -> HandFit:
+        """The best state near `start`; None begins from an open and from a closed hand."""
         if start is not None:
             return self._descend(observation, size, start, WARM_ITERATIONS)
         starts = [self._first_guess(observation, size, closed) for closed in (0.3, 2.0)]
@@ -212,7 +210,7 @@ class HandFitter:
     def _relative_joints(
         self, size: HandSize, state: HandState, with_shape: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Joints [21, 3] relative to the wrist's position, and their derivatives [21, 3, 51 or 61]."""
+        """Joints [21, 3] relative to the wrist, and their derivatives [21, 3, 51 or 61]."""
         pose = self.mano_pose(state)
         rest_wrist = self.kinematics.rest(size.shape)[0][0]
         joints, by_turn, rotations = self.kinematics.joints21_jacobian(
@@ -262,13 +260,15 @@ def _bone_residuals(
     if jacobian.shape[-1] > UNKNOWNS:  # only the shape changes lengths, which are not compared
         stretch = directions[:, None] @ derivative[..., UNKNOWNS:]
         derivative[..., UNKNOWNS:] -= directions[..., None] * stretch
-    return (directions - observation.bone_directions) / DIRECTION_SIGMA, derivative / DIRECTION_SIGMA
+    return (
+        directions - observation.bone_directions
+    ) / DIRECTION_SIGMA, derivative / DIRECTION_SIGMA
 
 
 def _pinch_residuals(
     observation: HandObservation, joints: np.ndarray, jacobian: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fingertips relative to the thumb's tip, minus the detector's, in standard deviations [4, 3]."""
+    """Fingertips from the thumb's tip, minus the detector's, in standard deviations [4, 3]."""
     palm = palm_length(joints)
     tips = list(FINGER_TIPS)
     distance = np.linalg.norm(observation.pinch_offsets, axis=-1, keepdims=True)
@@ -299,7 +299,7 @@ def _moved(state: HandState, step: np.ndarray) -> HandState:
 
 
 def _joint_sigma(system: LinearSystem) -> np.ndarray:
-    """[21] from the inverse Hessian, scaled by the mean squared residual where that is above one."""
+    """[21] from the inverse Hessian, times the mean squared residual where that is above one."""
     excess = max(1.0, float(np.mean(system.residuals**2)))
     factor = np.linalg.cholesky(system.hessian)
     by_unit = np.linalg.solve(factor, system.joint_jacobian.reshape(63, UNKNOWNS).T)
@@ -307,7 +307,7 @@ def _joint_sigma(system: LinearSystem) -> np.ndarray:
 
 
 def _placed(rays: np.ndarray, relative: np.ndarray) -> np.ndarray:
-    """[3] position that projects the relative joints [21, 3] onto the rays (linear least squares)."""
+    """[3] place that projects the relative joints [21, 3] onto the rays (linear least squares)."""
     equations = np.zeros((21, 2, 3))
     equations[:, (0, 1), (0, 1)] = 1.0
     equations[:, :, 2] = -rays

@@ -38,7 +38,7 @@ class HandFollower:
         self._fit = None
 
     def estimate(self, track: HandTrack, intrinsics: Intrinsics, time: float) -> HandEstimate:
-        """The hand at this time: fitted to the track's detection when it has one, else held still."""
+        """The hand at this time: fitted to the track's detection if it has one, else held still."""
         if track.state == TrackState.TRACKED:
             self._state = self._smoother.smooth(self._fitted(track, intrinsics).state, time)
         assert self._fit is not None and self._state is not None, "a track starts with a detection"

@@ -42,8 +42,8 @@ class MediaPipeEstimator:
         """
         if hand_length_m is not None and not SHORTEST_HAND_M <= hand_length_m <= LONGEST_HAND_M:
             raise AmtError(
-                f"a hand length of {hand_length_m} m is not a hand's; measure from the crease of the "
-                f"wrist to the tip of the middle finger, in metres (an average adult has 0.19)"
+                f"a hand length of {hand_length_m} m is not a hand's; measure from the crease of "
+                "the wrist to the tip of the middle finger, in metres (an average adult has 0.19)"
             )
         self._hand_length_m = hand_length_m
         self._fitters = {
@@ -68,9 +68,7 @@ class MediaPipeEstimator:
     ) -> FrameEstimate:
         """Everything after detection: identity, pose and smoothing of given detections."""
         tracks = self._tracker.update(detections, time)
-        self._followers = {
-            track.track_id: self._follower(track) for track in tracks
-        }
+        self._followers = {track.track_id: self._follower(track) for track in tracks}
         for track in tracks:
             if track.state == TrackState.LOST:
                 self._followers[track.track_id].lose()
@@ -94,7 +92,7 @@ class MediaPipeEstimator:
         self._detector.close()
 
     def _follower(self, track: HandTrack) -> HandFollower:
-        """The track's follower; a new one for a new track or when its side turned out to be wrong."""
+        """The track's follower; a new one for a new track or when its side was wrong so far."""
         follower = self._followers.get(track.track_id)
         if follower is None or follower.side != track.side:
             follower = HandFollower(track.side, self._fitters[track.side], self._hand_length_m)

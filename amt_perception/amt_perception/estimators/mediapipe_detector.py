@@ -1,4 +1,4 @@
-"""Hand keypoints from one image by MediaPipe's HandLandmarker (Zhang et al., arXiv:2006.10214, 2020)."""
+"""Hand keypoints by MediaPipe's HandLandmarker (Zhang et al., arXiv:2006.10214, 2020)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ clips of known hands. (The older `mp.solutions.hands` says the opposite.)"""
 
 
 class MediaPipeDetector:
-    """MediaPipe in video mode: it follows each hand from frame to frame, so images come in order."""
+    """MediaPipe in video mode: it follows hands from frame to frame, so images come in order."""
 
     def __init__(self, max_hands: int = 2) -> None:
         """Raises AmtError when MediaPipe or its models are not installed."""
@@ -63,7 +63,7 @@ class MediaPipeDetector:
         self._time_ms = -1
 
     def close(self) -> None:
-        """Stop MediaPipe's threads; without it MediaPipe's `__del__` complains at the program's end."""
+        """Stop MediaPipe's threads; without this its `__del__` complains at the program's end."""
         self._landmarker.close()
 
 

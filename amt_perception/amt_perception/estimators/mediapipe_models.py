@@ -112,7 +112,9 @@ def _write_bundle(bundle: Path, members: list[tuple[str, bytes]]) -> None:
             for name, content in members:
                 info = zipfile.ZipInfo(name)
                 assert archive.fp is not None
-                content_start = archive.fp.tell() + ZIP_HEADER_SIZE + len(name) + EXTRA_FIELD_HEADER_SIZE
+                content_start = (
+                    archive.fp.tell() + ZIP_HEADER_SIZE + len(name) + EXTRA_FIELD_HEADER_SIZE
+                )
                 padding = -content_start % 64
                 info.extra = struct.pack("<HH", ZIPALIGN_FIELD, padding) + bytes(padding)
                 archive.writestr(info, content)

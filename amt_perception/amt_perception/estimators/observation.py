@@ -27,7 +27,7 @@ class HandObservation:
     ray_sigma: np.ndarray
     """[2] one standard deviation of the rays."""
     world_joints: np.ndarray
-    """[21, 3] the detector's joints relative to its wrist, in camera axes; their size is a guess."""
+    """[21, 3] the detector's joints from its wrist (m), in camera axes; their size is a guess."""
     bone_directions: np.ndarray
     """[20, 3] unit vectors along the detector's 3D bones, in the order of hand.joints.BONES."""
     pinch_offsets: np.ndarray

@@ -32,11 +32,13 @@ FORGOTTEN_S = 1.0
 """A lost hand that comes back within this time keeps its identity, side and shape."""
 SURE_SIDE_SCORE = 0.8
 """A new hand whose side is less sure than this is reported from its second frame on."""
-MAX_EVIDENCE = 10.0
-"""Bound of the summed side evidence; about as many frames of confident labels."""
-KEEP_SIDE = 6.0
+MAX_VOTE = 3.0
+"""Bound of one frame's side evidence (log odds): detectors are sure when wrong, too."""
+MAX_EVIDENCE = 30.0
+"""Bound of the sum, so that old evidence can be outvoted."""
+KEEP_SIDE = 18.0
 """Evidence that the present side is worth: a change needs steady contradiction."""
-DIFFERENT_SIDES = 4.0
+DIFFERENT_SIDES = 12.0
 """Evidence that two hands in one image are a left and a right one."""
 
 
@@ -52,7 +54,7 @@ class HandTrack:
     state: TrackState = TrackState.TRACKED
     side: Side = Side.UNKNOWN
     side_evidence: float = 0.0
-    """Positive for right, negative for left."""
+    """Log odds, positive for right, negative for left."""
     frames_seen: int = 1
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     """Of the hand's centre (px/s)."""
@@ -71,7 +73,8 @@ class HandTrack:
 
     def predicted_shift(self, time: float) -> np.ndarray:
         """[2] pixels that the hand is expected to have moved since it was last seen."""
-        return self.velocity * VELOCITY_DECAY_S * (1 - np.exp((self.seen_at - time) / VELOCITY_DECAY_S))
+        decayed = 1.0 - np.exp((self.seen_at - time) / VELOCITY_DECAY_S)
+        return self.velocity * VELOCITY_DECAY_S * decayed
 
 
 class HandTracker:
@@ -87,7 +90,7 @@ class HandTracker:
         self._tracks = []
 
     def update(self, detections: Sequence[HandDetection], time: float) -> list[HandTrack]:
-        """Take one image's detections (free of duplicates); gives the tracks that are not forgotten.
+        """Take one image's detections (no duplicates); gives the tracks that are not forgotten.
 
         A track with state TRACKED has its `detection` from this image. time: seconds, increasing.
         """
@@ -155,8 +158,8 @@ def _follow(track: HandTrack, detection: HandDetection, time: float) -> None:
 
 
 def _match_cost(track: HandTrack, detection: HandDetection, time: float) -> float:
-    """Mean keypoint distance in hand sizes to the predicted place, plus a charge for the wrong side;
-    infinite beyond the gate."""
+    """Mean keypoint distance to the predicted place in hand sizes, plus a charge for the wrong
+    side; infinite beyond the gate."""
     predicted = track.detection.keypoints_px + track.predicted_shift(time)
     distance = np.linalg.norm(detection.keypoints_px - predicted, axis=-1).mean()
     distance /= max(track.detection.size_px, detection.size_px, 1.0)
@@ -167,8 +170,9 @@ def _match_cost(track: HandTrack, detection: HandDetection, time: float) -> floa
 
 
 def _evidence(detection: HandDetection) -> float:
-    """-1..1. A frame's vote is bounded: MediaPipe's scores are sure of themselves when wrong, too."""
-    vote = 2.0 * detection.side_score - 1.0
+    """Bounded log odds for the right side."""
+    score = min(detection.side_score, 0.999)
+    vote = min(float(np.log(score / (1.0 - score))), MAX_VOTE)
     return vote if detection.side == Side.RIGHT else -vote
 
 
