@@ -59,3 +59,8 @@ def urdf_path(arm: str, hand: str) -> Path:
     """Path of the expanded URDF of this arm with this hand; RetargetError for an unknown name."""
     check_names(arm, hand)
     return urdf_folder() / f"{arm}_allegro_{hand}.urdf"
+
+
+def read_urdf(arm: str, hand: str) -> str:
+    """Text of the expanded URDF of this arm with this hand; RetargetError for an unknown name."""
+    return urdf_path(arm, hand).read_text(encoding="utf-8")

@@ -74,6 +74,7 @@ class Robot:
         self.effort: Array = model.effortLimit[self.v_index]
         self.home: Array = np.array([HOME.get(name, 0.0) for name in JOINT_NAMES])
         self._frame_ids = {frame.name: i for i, frame in enumerate(model.frames)}
+        self._link_parents = self._find_link_parents()
 
     @classmethod
     def load(cls, arm: str, hand: str) -> Robot:
@@ -110,6 +111,36 @@ class Robot:
         pinocchio.forwardKinematics(self.model, self.data, self.to_pinocchio(positions))
         pose = pinocchio.updateFramePlacement(self.model, self.data, frame_id)
         return pose.rotation.copy(), pose.translation.copy()
+
+    def link_poses(self, positions: ArrayLike) -> list[tuple[str, str, Array, Array]]:
+        """Every link's pose in its parent link at positions [22], as tf needs it.
+
+        Returns:
+            (parent link, link, rotation [3, 3], position [3] in m), without the root, base_link.
+        """
+        import pinocchio
+
+        pinocchio.framesForwardKinematics(self.model, self.data, self.to_pinocchio(positions))
+        poses = []
+        for parent, child in self._link_parents:
+            pose = self.data.oMf[parent].actInv(self.data.oMf[child])
+            names = self.model.frames[parent].name, self.model.frames[child].name
+            poses.append((*names, pose.rotation.copy(), pose.translation.copy()))
+        return poses
+
+    def _find_link_parents(self) -> list[tuple[int, int]]:
+        """(parent, child) frame indices of all links but the root: link <- joint <- link."""
+        import pinocchio
+
+        pairs = []
+        for child, frame in enumerate(self.model.frames):
+            parent = self.model.frames[frame.parentFrame].parentFrame
+            if (
+                frame.type == pinocchio.FrameType.BODY
+                and self.model.frames[parent].type == pinocchio.FrameType.BODY
+            ):
+                pairs.append((parent, child))
+        return pairs
 
     def frame_jacobian(self, positions: ArrayLike, frame: str) -> Array:
         """Jacobian [6, 22] of a frame at positions [22]: rows linear (m), then angular (rad).
