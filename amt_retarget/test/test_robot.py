@@ -208,6 +208,25 @@ def test_jacobian_is_the_derivative_of_the_pose(robot):
                 np.testing.assert_allclose(jacobian[3:, j], turn / (2 * step), atol=1e-7)
 
 
+def test_link_poses_are_the_urdfs_tree(robot):
+    """Every joint of the URDF is one pose, and their product along the tree is the frame's pose."""
+    joints = ET.fromstring(description.read_urdf(robot.arm, robot.hand)).findall("joint")
+    tree = {(j.find("parent").get("link"), j.find("child").get("link")) for j in joints}
+    positions = random_positions(robot, 1)[0]
+    poses = robot.link_poses(positions)
+    assert {(parent, link) for parent, link, _, _ in poses} == tree
+    assert len(poses) == len(tree)
+    steps = {link: (parent, rotation, position) for parent, link, rotation, position in poses}
+    for frame in ["base", "tool0", robot.palm_frame, *robot.tip_frames.values()]:
+        link, rotation, position = frame, np.eye(3), np.zeros(3)
+        while link != "base_link":
+            link, turn, shift = steps[link]
+            rotation, position = turn @ rotation, turn @ position + shift
+        expected_rotation, expected_position = robot.frame_pose(positions, frame)
+        np.testing.assert_allclose(rotation, expected_rotation, atol=1e-9)
+        np.testing.assert_allclose(position, expected_position, atol=1e-9)
+
+
 def test_tip_frames_end_at_the_dome(robot):
     for finger, frame in robot.tip_frames.items():
         rotation, link = robot.frame_pose(robot.home, f"{finger}_link_3")

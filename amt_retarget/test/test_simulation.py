@@ -239,6 +239,16 @@ def test_picture_from_a_given_camera(renderer):
         RobotRenderer("ur5e", "right", camera_pose=np.zeros((4, 4)))
 
 
+def test_two_renderers_do_not_disturb_each_other(renderer):
+    robot = Robot.load("ur5e", "right")
+    before = renderer.render(robot.home)
+    with RobotRenderer("ur10e", "left", 200, 200) as other:
+        first = other.render(robot.home, "hand")
+        np.testing.assert_array_equal(renderer.render(robot.home), before)
+        np.testing.assert_array_equal(other.render(robot.home, "hand"), first)
+    np.testing.assert_array_equal(renderer.render(robot.home), before)
+
+
 def test_wrong_pictures_are_refused(renderer):
     robot = Robot.load("ur5e", "right")
     with pytest.raises(RetargetError, match="robot, hand"):

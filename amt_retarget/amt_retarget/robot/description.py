@@ -25,7 +25,6 @@ HAND_JOINT_NAMES = tuple(f"{finger}_joint_{i}" for finger in FINGERS for i in ra
 JOINT_NAMES = ARM_JOINT_NAMES + HAND_JOINT_NAMES
 """The project's order of the 22 joints: the arm from base to wrist, then the hand by finger."""
 
-BASE_FRAME = "base_link"
 PALM_FRAME = "palm_link"
 TIP_FRAMES = {finger: f"{finger}_tip" for finger in FINGERS}
 
@@ -63,5 +62,5 @@ def urdf_path(arm: str, hand: str) -> Path:
 
 
 def read_urdf(arm: str, hand: str) -> str:
-    """Text of that URDF, as /robot_description carries it."""
+    """Text of the expanded URDF of this arm with this hand; RetargetError for an unknown name."""
     return urdf_path(arm, hand).read_text(encoding="utf-8")

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.description import (
     ARM_JOINT_NAMES,
-    BASE_FRAME,
     HAND_JOINT_NAMES,
     JOINT_NAMES,
     PALM_FRAME,
@@ -75,6 +74,7 @@ class Robot:
         self.effort: Array = model.effortLimit[self.v_index]
         self.home: Array = np.array([HOME.get(name, 0.0) for name in JOINT_NAMES])
         self._frame_ids = {frame.name: i for i, frame in enumerate(model.frames)}
+        self._link_parents = self._find_link_parents()
 
     @classmethod
     def load(cls, arm: str, hand: str) -> Robot:
@@ -113,23 +113,34 @@ class Robot:
         return pose.rotation.copy(), pose.translation.copy()
 
     def link_poses(self, positions: ArrayLike) -> list[tuple[str, str, Array, Array]]:
-        """Every link relative to its parent link at positions [22], as tf wants them.
+        """Every link's pose in its parent link at positions [22], as tf needs it.
 
-        A list of parent link, link, rotation [3, 3] and position [3] (m) of the link in its parent.
+        Returns:
+            (parent link, link, rotation [3, 3], position [3] in m), without the root, base_link.
         """
         import pinocchio
 
-        pinocchio.forwardKinematics(self.model, self.data, self.to_pinocchio(positions))
-        pinocchio.updateFramePlacements(self.model, self.data)
+        pinocchio.framesForwardKinematics(self.model, self.data, self.to_pinocchio(positions))
         poses = []
-        for frame, pose in zip(self.model.frames, self.data.oMf, strict=True):
-            if frame.type != pinocchio.FrameType.BODY or frame.name == BASE_FRAME:
-                continue
-            joint = self.model.frames[frame.parentFrame]  # the joint that carries the link
-            parent = self.model.frames[joint.parentFrame]
-            relative = self.data.oMf[joint.parentFrame].actInv(pose)
-            poses.append((parent.name, frame.name, relative.rotation, relative.translation))
+        for parent, child in self._link_parents:
+            pose = self.data.oMf[parent].actInv(self.data.oMf[child])
+            names = self.model.frames[parent].name, self.model.frames[child].name
+            poses.append((*names, pose.rotation.copy(), pose.translation.copy()))
         return poses
+
+    def _find_link_parents(self) -> list[tuple[int, int]]:
+        """(parent, child) frame indices of all links but the root: link <- joint <- link."""
+        import pinocchio
+
+        pairs = []
+        for child, frame in enumerate(self.model.frames):
+            parent = self.model.frames[frame.parentFrame].parentFrame
+            if (
+                frame.type == pinocchio.FrameType.BODY
+                and self.model.frames[parent].type == pinocchio.FrameType.BODY
+            ):
+                pairs.append((parent, child))
+        return pairs
 
     def frame_jacobian(self, positions: ArrayLike, frame: str) -> Array:
         """Jacobian [6, 22] of a frame at positions [22]: rows linear (m), then angular (rad).

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 VERTICAL_FIELD_OF_VIEW = 36.0
 """Of every view, degrees (MuJoCo's fovy)."""
 
-ROBOT_TARGET = {"ur5e": (0.27, 0.11, 0.44), "ur10e": (0.37, 0.14, 0.53)}
-ROBOT_DISTANCE = {"ur5e": 1.30, "ur10e": 1.66}
+ROBOT_TARGET = {"ur5e": (0.27, 0.14, 0.49), "ur10e": (0.37, 0.18, 0.59)}
+ROBOT_DISTANCE = {"ur5e": 1.45, "ur10e": 1.85}
 """The robot view looks at this point of base_link (m) from this distance (m)."""
 
 HAND_TARGET = (0.0, 0.0, 0.01)
