@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 
 PARENT_POLL_S = 0.1
 EXIT_GRACE_S = 0.7
@@ -59,6 +61,10 @@ def run_node(make_node: Callable[[], Node], user_errors: tuple[type[Exception], 
         print(f"{node.get_name() if node else 'error'}: {error}", file=sys.stderr, flush=True)
         code = 1
     finally:
+        # A second Ctrl-C (launch passes it on to processes that the terminal has told already)
+        # must not break off the clean end.
+        uninstall_signal_handlers()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
