@@ -155,14 +155,15 @@ def test_cut_off_file_gives_its_frames_then_fails(tmp_path, name, codec, options
     assert f"breaks after {len(frames)} frames" in message
 
 
-def test_cut_off_at_a_packet_boundary_is_noticed(tmp_path):
+@pytest.mark.parametrize("inside", [0, 5], ids=["between packets", "inside a packet"])
+def test_cut_off_file_gives_every_complete_frame(tmp_path, inside):
     path = write_video(tmp_path / "a.mp4", options={"movflags": "faststart"})
     with av.open(str(path)) as container:
         packets = [p for p in container.demux(video=0) if p.size]
-        cut = packets[20].pos
+        cut = packets[20].pos + inside
     path.write_bytes(path.read_bytes()[:cut])
     frames, message = read_until_error(path)
-    assert 0 < len(frames) <= 20
+    assert len(frames) == 20
     assert "is cut off" in message
 
 
