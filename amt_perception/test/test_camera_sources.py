@@ -155,14 +155,15 @@ def test_cut_off_file_gives_its_frames_then_fails(tmp_path, name, codec, options
     assert f"breaks after {len(frames)} frames" in message
 
 
-def test_cut_off_at_a_packet_boundary_is_noticed(tmp_path):
+@pytest.mark.parametrize("inside", [0, 5], ids=["between packets", "inside a packet"])
+def test_cut_off_file_gives_every_complete_frame(tmp_path, inside):
     path = write_video(tmp_path / "a.mp4", options={"movflags": "faststart"})
     with av.open(str(path)) as container:
         packets = [p for p in container.demux(video=0) if p.size]
-        cut = packets[20].pos
+        cut = packets[20].pos + inside
     path.write_bytes(path.read_bytes()[:cut])
     frames, message = read_until_error(path)
-    assert 0 < len(frames) <= 20
+    assert len(frames) == 20
     assert "is cut off" in message
 
 
@@ -185,6 +186,33 @@ def test_damage_in_the_middle_fails(tmp_path, filler):
     frames, message = read_until_error(path)
     assert 5 < len(frames) < 30
     assert f"is damaged and breaks after {len(frames)} frames" in message
+
+
+def test_damage_that_the_decoder_would_conceal_fails(tmp_path):
+    path = write_video(tmp_path / "a.mp4", options={"movflags": "faststart"})
+    with av.open(str(path)) as container:
+        packet = [p for p in container.demux(video=0) if p.size][15]
+        middle = packet.pos + packet.size // 2
+    data = bytearray(path.read_bytes())
+    data[middle : middle + 20] = bytes(byte ^ 0xFF for byte in data[middle : middle + 20])
+    path.write_bytes(data)
+    with av.open(str(path)) as container:
+        assert len(list(container.decode(video=0))) == 30, "FFmpeg alone reports nothing"
+    frames, message = read_until_error(path)
+    assert 5 < len(frames) < 30
+    assert "is damaged" in message
+
+
+def test_hole_in_a_stream_fails(tmp_path):
+    """MPEG-TS: one lost transport packet of the video (PID 0x100), as on a bad line."""
+    path = write_video(tmp_path / "a.ts")
+    data = path.read_bytes()
+    packets = range(len(data) // 2 // 188 * 188, len(data), 188)
+    hole = next(k for k in packets if data.startswith(b"\x47\x01\x00", k))
+    path.write_bytes(data[:hole] + data[hole + 188 :])
+    frames, message = read_until_error(path)
+    assert 5 < len(frames) < 30
+    assert "is damaged" in message
 
 
 def test_times_that_do_not_increase(tmp_path):

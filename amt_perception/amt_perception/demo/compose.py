@@ -118,6 +118,7 @@ class _Page:
         self._blank = np.full((self.height, self.width, 3), BACKGROUND, np.uint8)
         title = f"Human hand to {recording.meta['robot']}, {recording.meta['hand']} hand"
         draw_text(self._blank, title, HEADER_SIZE, HEADER_TOP, HEADER_SIZE, WHITE, bold=True)
+        self._title_end = 2 * HEADER_SIZE + text_size(title, HEADER_SIZE, bold=True)[0]
         self._figures = _figures(recording)
         columns = np.linspace(recording.frame_times[0], recording.frame_times[-1], self.width)
         seen = recording.hand_tracked[[self._recorded_frame(time) for time in columns]]
@@ -127,16 +128,20 @@ class _Page:
         """[height, width, 3] uint8 RGB."""
         page = self._blank.copy()
         end = self._recording.frame_times[-1]
-        text = f"{self._figures}{frame.time_s:.1f} / {end:.1f} s"
-        left = self.width - HEADER_SIZE - text_size(text, HEADER_SIZE)[0]
-        draw_text(page, text, left, HEADER_TOP, HEADER_SIZE, GREY)
+        time = f"{frame.time_s:.1f} / {end:.1f} s"
+        for text in (self._figures + time, time):
+            left = self.width - HEADER_SIZE - text_size(text, HEADER_SIZE)[0]
+            if left > self._title_end:  # above a narrow video there is only room for the time
+                draw_text(page, text, left, HEADER_TOP, HEADER_SIZE, GREY)
+                break
         panels = page[HEADER_HEIGHT : HEADER_HEIGHT + PANEL_HEIGHT]
         panels[:, : self._input_width] = self._input_panel(frame)
         panels[:, self._input_width : self._input_width + robot.shape[1]] = robot
         panels[:, self._input_width - 1 : self._input_width + 1] = BACKGROUND
         timeline = page[HEADER_HEIGHT + PANEL_HEIGHT :]
         start = self._recording.frame_times[0]
-        played = round(self.width * (frame.time_s - start) / max(end - start, 1e-9))
+        part = (frame.time_s - start) / max(end - start, 1e-9)
+        played = round(self.width * min(max(part, 0.0), 1.0))
         timeline[:, played:] = self._timeline[played:] // 3
         timeline[:, :played] = self._timeline[:played]
         timeline[:, max(0, played - 2) : played + 2] = WHITE
