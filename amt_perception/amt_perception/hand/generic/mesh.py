@@ -212,7 +212,12 @@ def _ring(skeleton: Skeleton, finger: int, bone: int, fraction: float) -> np.nda
     up /= np.linalg.norm(up)
     side = np.cross(along, up)  # towards the little finger
     radius = np.interp(fraction, [0, 1], skeleton.girth[finger][bone : bone + 2])
-    centre = chain[bone] + fraction * (chain[bone + 1] - chain[bone])
+    length = np.linalg.norm(chain[bone + 1] - chain[bone])
+    centre = chain[bone] + fraction * length * directions[bone]
+    if bone == 2:  # the fingertip is round
+        end = skeleton.girth[finger][3]
+        beyond = max(0.0, fraction * length - (length - end))
+        radius = min(radius, np.sqrt(max(end**2 - beyond**2, 0.0)))
     return centre + radius * (
         np.outer(np.sin(_RING_ANGLES), up) - np.outer(np.cos(_RING_ANGLES), side)
     )

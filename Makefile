@@ -1,0 +1,32 @@
+# make demo   see a robot hand do what a hand in a video does   (VIDEO=file|0  ROBOT=ur10e  HAND=left  OUT=folder)
+# make test   the tests, as in CI
+# make bench  the benchmarks: tables, and JSON under out/bench
+# make check  ruff and mypy
+
+PYTHON ?= python3
+VIDEO  ?= sample
+ROBOT  ?= ur5e
+HAND   ?= right
+OUT    ?= out/demo
+RUN    := .venv/bin/python -m
+
+.PHONY: demo test bench check setup clean
+
+setup:
+	@$(PYTHON) tools/setup_environment.py
+
+demo: setup
+	@$(RUN) amt_perception.demo --video "$(VIDEO)" --robot "$(ROBOT)" --hand "$(HAND)" --out "$(OUT)"
+
+test: setup
+	@$(RUN) pytest
+
+bench: setup
+	@$(RUN) benchmarks
+
+check: setup
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@$(RUN) mypy amt_perception/amt_perception amt_retarget/amt_retarget amt_training/amt_training benchmarks tools
+
+clean:
+	rm -rf .venv build install log out

@@ -1,0 +1,213 @@
+"""Images in; hands, markers, hand frames and diagnostics out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+from amt_msgs.msg import HandPose, HandPoseArray
+from amt_retarget.ros import topics
+from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
+from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.transforms import seconds, transform_message
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+from amt_perception.camera.intrinsics import Intrinsics
+from amt_perception.errors import AmtError
+from amt_perception.estimators.factory import create_estimator
+from amt_perception.estimators.interface import Estimator, FrameEstimate, TrackState
+from amt_perception.hand.joints import Side
+from amt_perception.nodes.hand_messages import hand_markers, hand_message
+from amt_perception.nodes.image_messages import (
+    compressed_array,
+    image_array,
+    intrinsics_from_message,
+)
+
+DIAGNOSTICS_PERIOD_S = 1.0
+RATE_WINDOW = 60
+
+
+class PerceptionNode(SelfStartingLifecycleNode):
+    """Runs one estimator on every image and publishes what it says, stamped with the image's time.
+
+    It never publishes a stale or made-up pose: an image that cannot be read is reported in
+    diagnostics and skipped.
+    """
+
+    user_errors = (AmtError,)
+
+    def __init__(self) -> None:
+        super().__init__("perception_node")
+        self.declare_parameter("estimator", "auto")
+        self.declare_parameter("mano", "")
+        self.declare_parameter("hand_length_m", 0.0)
+        self.declare_parameter("image_topic", topics.IMAGE)
+        self.declare_parameter("camera_info_topic", topics.CAMERA_INFO)
+        self.declare_parameter("compressed", False)
+        self._estimator: Estimator | None = None
+        self._intrinsics: Intrinsics | None = None
+        self._problem = ""
+        self._last_time = -np.inf
+        self._frames = 0
+        self._hand_count = 0
+        self._latencies: deque[float] = deque(maxlen=RATE_WINDOW)
+        self._arrivals: deque[float] = deque(maxlen=RATE_WINDOW)
+        self.start()
+
+    def _value(self, name: str) -> object:
+        return self.get_parameter(name).value
+
+    def configure(self) -> None:
+        mano = str(self._value("mano"))
+        length = float(self._value("hand_length_m"))  # type: ignore[arg-type]
+        self._estimator = create_estimator(
+            str(self._value("estimator")),
+            mano_folder=Path(mano) if mano else None,
+            hand_length_m=length or None,
+        )
+        self.get_logger().info(f"Hand estimator: {self._estimator.name}")
+        qos = topics.hand_publisher_qos()
+        self._hand_publisher = self.create_lifecycle_publisher(HandPose, topics.HAND_POSE, qos)
+        self._hands_publisher = self.create_lifecycle_publisher(HandPoseArray, topics.HANDS, qos)
+        self._marker_publisher = self.create_lifecycle_publisher(
+            MarkerArray, topics.MARKERS, topics.KEPT_QOS
+        )
+        self._tf_publisher = self.create_lifecycle_publisher(TFMessage, topics.TF, 100)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, 10)
+        self._diagnostics_timer = self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+
+    def activate(self) -> None:
+        image_topic = str(self._value("image_topic"))
+        info_topic = str(self._value("camera_info_topic"))
+        self._info_subscription = self.create_subscription(
+            CameraInfo, info_topic, self._on_info, topics.IMAGE_QOS
+        )
+        if self._value("compressed"):
+            self._image_subscription = self.create_subscription(
+                CompressedImage, f"{image_topic}/compressed", self._on_compressed, topics.IMAGE_QOS
+            )
+        else:
+            self._image_subscription = self.create_subscription(
+                Image, image_topic, self._on_image, topics.IMAGE_QOS
+            )
+
+    def deactivate(self) -> None:
+        self.destroy_subscription(self._image_subscription)
+        self.destroy_subscription(self._info_subscription)
+        if self._estimator is not None:
+            self._estimator.reset()
+
+    def cleanup(self) -> None:
+        if self._estimator is not None:
+            self._estimator.close()
+            self._estimator = None
+
+    def _on_info(self, message: CameraInfo) -> None:
+        try:
+            self._intrinsics = intrinsics_from_message(message)
+        except AmtError as error:
+            self._report(str(error))
+
+    def _on_image(self, message: Image) -> None:
+        try:
+            image = image_array(message)
+        except AmtError as error:
+            self._report(str(error))
+            return
+        self.process(image, message.header)
+
+    def _on_compressed(self, message: CompressedImage) -> None:
+        try:
+            image = compressed_array(message)
+        except AmtError as error:
+            self._report(str(error))
+            return
+        self.process(image, message.header)
+
+    def _report(self, problem: str) -> None:
+        self._problem = problem
+        self.get_logger().error(problem, throttle_duration_sec=5.0)
+
+    def process(self, image: np.ndarray, header: Header) -> None:
+        """Estimate one image [H, W, 3] uint8 RGB and publish the results with its header."""
+        assert self._estimator is not None
+        stamp = seconds(header.stamp)
+        if stamp <= self._last_time:
+            self._estimator.reset()
+            self.get_logger().warning("The images' time went back; tracking starts anew.")
+        self._last_time = stamp
+        intrinsics = self._intrinsics
+        height, width = image.shape[:2]
+        if intrinsics is None or (intrinsics.width, intrinsics.height) != (width, height):
+            intrinsics = Intrinsics.from_field_of_view(width, height)
+            self.get_logger().warning(
+                f"No camera_info for {width}x{height} images: a horizontal field of view of "
+                "60 degrees is assumed, distances are rough.",
+                throttle_duration_sec=60.0,
+            )
+        estimate = self._estimator.estimate(intrinsics.undistort(image), intrinsics, stamp)
+        self._publish(estimate, header)
+        self._frames += 1
+        self._problem = ""
+        self._arrivals.append(time.monotonic())
+        self._latencies.append(self.get_clock().now().nanoseconds * 1e-9 - stamp)
+
+    def _publish(self, estimate: FrameEstimate, header: Header) -> None:
+        messages = [hand_message(hand, header) for hand in estimate.hands]
+        for message in messages:
+            self._hand_publisher.publish(message)
+        self._hands_publisher.publish(HandPoseArray(header=header, hands=messages))
+        seen = [hand for hand in estimate.hands if hand.state != TrackState.LOST]
+        self._hand_count = len(seen)
+        if self._marker_publisher.get_subscription_count():
+            self._marker_publisher.publish(hand_markers(estimate.hands, header))
+        if seen:
+            transforms = [
+                transform_message(
+                    header.frame_id, f"hand_{Side(hand.side).name.lower()}", header.stamp,
+                    hand.joints[0], hand.wrist_rotation,
+                )
+                for hand in seen
+            ]  # fmt: skip
+            self._tf_publisher.publish(TFMessage(transforms=transforms))
+
+    def _publish_diagnostics(self) -> None:
+        status = DiagnosticStatus(name="amt: hand perception", hardware_id="camera")
+        silent = not self._arrivals or time.monotonic() - self._arrivals[-1] > 1.0
+        rate = 0.0
+        if len(self._arrivals) > 1 and not silent:
+            rate = (len(self._arrivals) - 1) / (self._arrivals[-1] - self._arrivals[0])
+        if self._problem:
+            status.level, status.message = DiagnosticStatus.ERROR, self._problem
+        elif silent:
+            status.level, status.message = DiagnosticStatus.WARN, "no images"
+        else:
+            status.level, status.message = DiagnosticStatus.OK, f"{self._hand_count} hands"
+        latency = float(np.median(self._latencies)) if self._latencies else float("nan")
+        figures = {
+            "estimator": self._estimator.name if self._estimator else "none",
+            "frames": str(self._frames),
+            "rate_hz": f"{rate:.1f}",
+            "image_to_result_ms": f"{1e3 * latency:.1f}",
+        }
+        status.values = [KeyValue(key=key, value=value) for key, value in figures.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(message)
+
+
+def main() -> int:
+    """Entry point."""
+    return run_node(PerceptionNode, (AmtError,))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Publishes the images of a video file, a folder or a camera, their intrinsics and the camera's tf."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from amt_retarget.ros import topics
+from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.transforms import transform_message
+from rclpy.node import Node
+from rclpy.time import Time
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
+
+from amt_perception.camera.intrinsics import Intrinsics, load_intrinsics
+from amt_perception.camera.sources import Frame, open_source
+from amt_perception.errors import AmtError
+from amt_perception.nodes.image_messages import camera_info_message, fill_image
+
+LISTENER_WAIT_S = 20.0
+
+
+class VideoNode(Node):
+    """Plays a file at its own rate (stamps follow the file's times) or passes on a camera's images.
+
+    A file starts when somebody listens to its images, so that no frame is lost, and ends the node
+    with exit code 0 at its last frame.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("video_node")
+        video = str(self.declare_parameter("video", "0").value)
+        info_file = str(self.declare_parameter("camera_info_file", "").value)
+        self._frame_id = str(self.declare_parameter("camera_frame", "camera_optical_frame").value)
+        image_topic = str(self.declare_parameter("image_topic", topics.IMAGE).value)
+        info_topic = str(self.declare_parameter("camera_info_topic", topics.CAMERA_INFO).value)
+        rate = float(self.declare_parameter("frame_rate", 0.0).value)
+
+        self._source = open_source(video, rate or None)
+        self._frames = iter(self._source)
+        self._intrinsics = self._read_intrinsics(info_file)
+        self._info = camera_info_message(self._intrinsics)
+        self._images = self.create_publisher(Image, image_topic, topics.IMAGE_QOS)
+        self._infos = self.create_publisher(CameraInfo, info_topic, topics.KEPT_QOS)
+        self._publish_camera_pose()
+        self._start_ns = 0
+        self._listener_deadline = time.monotonic() + LISTENER_WAIT_S
+        self._next: Frame | None = next(self._frames, None)
+        self.create_timer(0.001, self._publish_next)
+
+    def _read_intrinsics(self, info_file: str) -> Intrinsics:
+        width, height = self._source.width, self._source.height
+        if not info_file:
+            self.get_logger().info(
+                "No camera_info_file: a horizontal field of view of 60 degrees is assumed."
+            )
+            return Intrinsics.from_field_of_view(width, height)
+        intrinsics = load_intrinsics(Path(info_file))
+        if (intrinsics.width, intrinsics.height) != (width, height):
+            raise AmtError(
+                f"{info_file} is for {intrinsics.width}x{intrinsics.height} images, the video has "
+                f"{width}x{height}; give the calibration of this camera mode."
+            )
+        return intrinsics
+
+    def _publish_camera_pose(self) -> None:
+        base_frame = str(self.declare_parameter("base_frame", "base_link").value)
+        pose = self.declare_parameter("camera_pose", rclpy.Parameter.Type.DOUBLE_ARRAY).value
+        if not pose:
+            return
+        self._tf = self.create_publisher(TFMessage, topics.TF_STATIC, topics.LATCHED_QOS)
+        transform = transform_message(
+            base_frame,
+            self._frame_id,
+            self.get_clock().now().to_msg(),
+            np.array(pose[:3]),
+            Rotation.from_euler("xyz", pose[3:]).as_matrix(),
+        )
+        self._tf.publish(TFMessage(transforms=[transform]))
+
+    def _publish_next(self) -> None:
+        if self._source.live:
+            frame = self._next
+            stamp = self.get_clock().now()
+        else:
+            if not self._start_ns and not self._listened():
+                time.sleep(0.01)
+                return
+            if self._next is None:
+                self.get_logger().info("The video has ended.")
+                rclpy.try_shutdown()
+                return
+            frame = self._next
+            now = self.get_clock().now().nanoseconds
+            self._start_ns = self._start_ns or now
+            stamp_ns = self._start_ns + int(frame.time_s * 1e9)
+            time.sleep(max(0.0, (stamp_ns - now) * 1e-9))
+            stamp = Time(nanoseconds=stamp_ns, clock_type=self.get_clock().clock_type)
+        if frame is not None:
+            self._publish(frame.image, stamp)
+        self._next = next(self._frames, None)
+
+    def _listened(self) -> bool:
+        if self._images.get_subscription_count() > 0:
+            return True
+        if time.monotonic() > self._listener_deadline:
+            raise AmtError(
+                f"Nobody listened to {self._images.topic_name} for {LISTENER_WAIT_S:.0f} s; "
+                "start the perception node."
+            )
+        return False
+
+    def _publish(self, image: np.ndarray, stamp: Time) -> None:
+        message = Image()
+        message.header.stamp = stamp.to_msg()
+        message.header.frame_id = self._frame_id
+        fill_image(message, image)
+        self._info.header = message.header
+        self._infos.publish(self._info)
+        self._images.publish(message)
+
+    def destroy_node(self) -> None:
+        self._source.close()
+        super().destroy_node()
+
+
+def main() -> int:
+    """Entry point."""
+    return run_node(VideoNode, (AmtError,))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Publishes /robot_description and the tf of every robot link, as robot_state_publisher does.
+
+robot_state_publisher exists only in a ROS installation; this node lets RViz and Foxglove show the
+robot without one.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+
+from amt_retarget.errors import RetargetError
+from amt_retarget.robot.description import read_urdf
+from amt_retarget.robot.robot import Robot
+from amt_retarget.ros import topics
+from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.transforms import transform_message
+
+PERIOD_S = 0.05
+
+
+class RobotStateNode(Node):
+    """Forward kinematics of /joint_states, 20 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__("robot_state_node")
+        arm = str(self.declare_parameter("robot", "ur5e").value)
+        hand = str(self.declare_parameter("hand", "right").value)
+        self._robot = Robot.load(arm, hand)
+        self._index = {name: index for index, name in enumerate(self._robot.joint_names)}
+        self._positions = np.full(len(self._index), np.nan)
+        self._description = self.create_publisher(
+            String, topics.ROBOT_DESCRIPTION, topics.LATCHED_QOS
+        )
+        self._description.publish(String(data=read_urdf(arm, hand)))
+        self._transforms = self.create_publisher(TFMessage, topics.TF, 100)
+        self.create_subscription(
+            JointState, topics.JOINT_STATES, self._on_joint_state, topics.RESULT_QOS
+        )
+        self.create_timer(PERIOD_S, self._publish)
+
+    def _on_joint_state(self, message: JointState) -> None:
+        for name, position in zip(message.name, message.position, strict=False):
+            if name in self._index:
+                self._positions[self._index[name]] = position
+
+    def _publish(self) -> None:
+        if not np.isfinite(self._positions).all():
+            return
+        stamp = self.get_clock().now().to_msg()
+        self._transforms.publish(
+            TFMessage(
+                transforms=[
+                    transform_message(parent, child, stamp, position, rotation)
+                    for parent, child, rotation, position in self._robot.link_poses(self._positions)
+                ]
+            )
+        )
+
+
+def main() -> int:
+    """Entry point."""
+    return run_node(RobotStateNode, (RetargetError,))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Topic names, frames and QoS: their one home."""
+
+from __future__ import annotations
+
+from rclpy.duration import Duration
+from rclpy.qos import (
+    DurabilityPolicy,
+    LivelinessPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+
+IMAGE = "image_raw"
+CAMERA_INFO = "camera_info"
+HAND_POSE = "/amt/hand_pose"
+HANDS = "/amt/hands"
+OBJECT_POSES = "/amt/object_poses"
+CONTACTS = "/amt/contacts"
+MARKERS = "/amt/markers"
+JOINT_COMMAND = "/amt/joint_command"
+RETARGET_STATUS = "/amt/retarget_status"
+ENABLE = "/amt/enable"
+JOINT_STATES = "/joint_states"
+ROBOT_DESCRIPTION = "/robot_description"
+TF = "/tf"
+TF_STATIC = "/tf_static"
+DIAGNOSTICS = "/diagnostics"
+
+ARM_TRAJECTORY = "/scaled_joint_trajectory_controller/joint_trajectory"
+"""Universal_Robots_ROS2_Driver's default controller (trajectory_msgs/JointTrajectory)."""
+ARM_POSITIONS = "/forward_position_controller/commands"
+"""Universal_Robots_ROS2_Driver's streaming controller (std_msgs/Float64MultiArray)."""
+HAND_POSITIONS = "/allegro_hand_position_controller/commands"
+"""Wonik's Allegro V4 driver (std_msgs/Float64MultiArray; rows thumb, index, middle, ring)."""
+
+IMAGE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Images and camera_info: the newest only."""
+RESULT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""Who acts on results and commands takes the newest only."""
+KEPT_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+"""Who publishes them keeps the last few until they have arrived, so that a recorder loses none."""
+LATCHED_QOS = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""States, descriptions and static transforms: a late subscriber gets the last one."""
+
+
+def hand_publisher_qos() -> QoSProfile:
+    """KEPT_QOS that also offers a deadline and liveliness, for subscribers that ask for them."""
+    return QoSProfile(
+        depth=KEPT_QOS.depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        deadline=Duration(seconds=0.2),
+        liveliness=LivelinessPolicy.AUTOMATIC,
+        liveliness_lease_duration=Duration(seconds=0.5),
+    )

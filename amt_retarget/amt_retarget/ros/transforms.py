@@ -1,0 +1,84 @@
+"""tf without tf2_ros, which exists only in a ROS installation: publish transforms and look them up."""
+
+from __future__ import annotations
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose, Transform, TransformStamped
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from scipy.spatial.transform import Rotation
+from tf2_msgs.msg import TFMessage
+
+from amt_retarget.ros import topics
+
+MAX_CHAIN = 64
+
+
+def seconds(stamp: Time) -> float:
+    """A stamp in seconds."""
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
+def transform_message(
+    parent: str, child: str, stamp: Time, position: np.ndarray, rotation: np.ndarray
+) -> TransformStamped:
+    """Pose of `child` in `parent`: position [3] (m), rotation [3, 3]."""
+    message = TransformStamped()
+    message.header.stamp = stamp
+    message.header.frame_id = parent
+    message.child_frame_id = child
+    fill_pose(message.transform, position, rotation)
+    return message
+
+
+def fill_pose(target: Pose | Transform, position: np.ndarray, rotation: np.ndarray) -> None:
+    """Write position [3] (m) and rotation [3, 3] into a Pose or a Transform (quaternion xyzw)."""
+    point = target.position if isinstance(target, Pose) else target.translation
+    quaternion = target.orientation if isinstance(target, Pose) else target.rotation
+    point.x, point.y, point.z = (float(value) for value in position)
+    quaternion.x, quaternion.y, quaternion.z, quaternion.w = (
+        float(value) for value in Rotation.from_matrix(rotation).as_quat()
+    )
+
+
+class TransformTree:
+    """Newest transforms of /tf and /tf_static by child frame, and poses along their chains."""
+
+    def __init__(self, node: Node) -> None:
+        self._parents: dict[str, tuple[str, np.ndarray]] = {}
+        static = QoSProfile(
+            depth=100,
+            reliability=topics.LATCHED_QOS.reliability,
+            durability=topics.LATCHED_QOS.durability,
+        )
+        node.create_subscription(TFMessage, topics.TF, self._add, 100)
+        node.create_subscription(TFMessage, topics.TF_STATIC, self._add, static)
+
+    def _add(self, message: TFMessage) -> None:
+        for stamped in message.transforms:
+            translation, quaternion = stamped.transform.translation, stamped.transform.rotation
+            values = [quaternion.x, quaternion.y, quaternion.z, quaternion.w]
+            if not np.isfinite(values).all() or np.linalg.norm(values) < 1e-6:
+                continue
+            matrix = np.eye(4)
+            matrix[:3, :3] = Rotation.from_quat(values).as_matrix()
+            matrix[:3, 3] = translation.x, translation.y, translation.z
+            self._parents[stamped.child_frame_id] = (stamped.header.frame_id, matrix)
+
+    def lookup(self, target: str, source: str) -> np.ndarray | None:
+        """[4, 4] pose of frame `source` in frame `target`; None when no chain joins them."""
+        to_root, root = self._to_root(source)
+        from_root, other_root = self._to_root(target)
+        if root != other_root:
+            return None
+        return np.linalg.inv(from_root) @ to_root
+
+    def _to_root(self, frame: str) -> tuple[np.ndarray, str]:
+        pose = np.eye(4)
+        for _ in range(MAX_CHAIN):
+            if frame not in self._parents:
+                return pose, frame
+            frame, matrix = self._parents[frame]
+            pose = matrix @ pose
+        return pose, frame

@@ -1,0 +1,103 @@
+"""When the robot may follow, must hold, or must stay still: states and their reasons."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+
+class State(IntEnum):
+    """Values equal the constants of amt_msgs/RetargetStatus."""
+
+    INACTIVE = 0
+    """No valid hand yet: nothing is sent to the robot."""
+    HOLD = 1
+    """Following is not possible now: the robot brakes within its limits and stays."""
+    RAMP = 2
+    """Following at a growing share of the speed limits."""
+    TRACK = 3
+    """Following at the full speed limits."""
+    FAULT = 4
+    """Something is wrong with the robot side: as HOLD, until `StateMachine.reset`."""
+
+
+class Reason(IntFlag):
+    """Why the robot does not follow. Values equal the bits of amt_msgs/RetargetStatus."""
+
+    NO_INPUT_YET = 1
+    INPUT_STALE = 2
+    INPUT_NOT_FINITE = 4
+    LOW_CONFIDENCE = 8
+    WRONG_SIDE = 16
+    NOT_ENABLED = 32
+    JOINT_STATE_MISSING = 64
+    TRANSFORM_MISSING = 128
+    SOLVER_FAILED = 256
+    COMMAND_REFUSED = 512
+
+    @property
+    def text(self) -> str:
+        """All reasons in words, for a status message or a log; empty when there is none."""
+        return "; ".join(words for reason, words in _TEXTS.items() if reason in self)
+
+
+_TEXTS = {
+    Reason.NO_INPUT_YET: "no hand has been received yet",
+    Reason.INPUT_STALE: "the last hand is too old",
+    Reason.INPUT_NOT_FINITE: "the hand's joints are not finite or do not make a hand",
+    Reason.LOW_CONFIDENCE: "the hand's confidence is too low",
+    Reason.WRONG_SIDE: "the hand is not on the expected side",
+    Reason.NOT_ENABLED: "the operator has not enabled motion",
+    Reason.JOINT_STATE_MISSING: "the robot's joint states are missing or old",
+    Reason.TRANSFORM_MISSING: "the transform from the camera to the robot base is missing",
+    Reason.SOLVER_FAILED: "the solver found no solution",
+    Reason.COMMAND_REFUSED: "a command would have broken a limit",
+}
+
+NO_REASON = Reason(0)
+FAULTS = Reason.SOLVER_FAILED | Reason.COMMAND_REFUSED
+
+
+class StateMachine:
+    """Decides in every cycle whether the robot follows the hand.
+
+    It has no clock: what takes time (the ramp, the age of the input) comes in as a value. Nothing
+    is sent before the first cycle without any reason against it; from then on commands never just
+    stop, because a robot whose commands stop in full motion stops with a jerk.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.INACTIVE
+        self.reasons = Reason.NO_INPUT_YET
+
+    def update(self, reasons: Reason, ramp: float) -> State:
+        """State for this cycle. reasons: all that speak against following. ramp: 0..1, the share
+        of the speed limits that the retargeter has reached.
+        """
+        if self.state == State.FAULT:
+            self.reasons |= reasons & FAULTS
+            return self.state
+        self.reasons = reasons
+        if self.state == State.INACTIVE and reasons:
+            return self.state
+        if reasons & FAULTS:
+            self.state = State.FAULT
+        elif reasons:
+            self.state = State.HOLD
+        else:
+            self.state = State.TRACK if ramp >= 1.0 else State.RAMP
+        return self.state
+
+    @property
+    def sends_commands(self) -> bool:
+        """Whether the robot gets commands in this cycle (following, braking or holding)."""
+        return self.state != State.INACTIVE
+
+    @property
+    def follows(self) -> bool:
+        """Whether the commands of this cycle follow the hand."""
+        return self.state in (State.RAMP, State.TRACK)
+
+    def reset(self) -> None:
+        """Start again as before the first hand; the only way out of FAULT."""
+        self.state = State.INACTIVE
+        self.reasons = Reason.NO_INPUT_YET
