@@ -91,7 +91,7 @@ def anatomical_axes(joints: np.ndarray, tips: np.ndarray, side: Side) -> np.ndar
     index, pinky = joints[1] - joints[0], joints[7] - joints[0]
     back = _unit(mirror * np.cross(pinky, index))
     towards_wrist = -_unit(joints[4] - joints[0])
-    towards_thumb = mirror * np.cross(towards_wrist, -back)
+    towards_thumb = mirror * np.cross(towards_wrist, back)
     nail = np.array([back, towards_thumb, towards_wrist]).T @ np.array(_THUMB_NAIL)
 
     ends = np.vstack([joints[2:4], tips[1], joints[5:7], tips[2], joints[8:10], tips[4],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy.interpolate import RBFInterpolator
 from scipy.sparse import csr_array
 
 from amt_perception.hand.generic.flesh import PALM, build_flesh
@@ -37,7 +38,7 @@ def generic_hand(side: Side) -> HandModelData:
         side=side,
         v_template=vertices - centre,
         faces=layout.faces,
-        shapedirs=_shape_directions(vertices, layout),
+        shapedirs=_shape_directions(vertices, layout.groups),
         posedirs=np.zeros((len(vertices), 3, 135)),
         weights=skin_weights(skeleton, vertices, layout.groups, neighbours),
         J_regressor=joint_regressor(skeleton, vertices, layout.groups),
@@ -63,24 +64,26 @@ def _relaxed_skin(skeleton: Skeleton, layout: MeshLayout, neighbours: csr_array)
 def _pull(neighbours: csr_array, vertices: np.ndarray) -> np.ndarray:
     """[778, 3] mean of each vertex's neighbours, far ones counting more, which evens out the edges."""
     row, column = neighbours.nonzero()
-    weight = np.linalg.norm(vertices[row] - vertices[column],axis=1)
+    weight = np.linalg.norm(vertices[row] - vertices[column], axis=1)
     springs = csr_array((weight, (row, column)), shape=neighbours.shape)
     return (springs @ vertices) / springs.sum(axis=1)[:, None]
 
 
-def _shape_directions(vertices: np.ndarray, layout: MeshLayout) -> np.ndarray:
+def _shape_directions(vertices: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """[778, 3, 10] central differences of the skin over each shape coefficient.
 
-    The rough layout carries the relaxed vertices along, so that corresponding points correspond.
+    The skin is carried along by a smooth interpolation of the skeleton's movement, so that vertices
+    stay the same points of the hand, and pulled back onto the flesh.
     """
+    mean_landmarks = build_skeleton(np.zeros(10)).landmarks
     directions = np.empty((len(vertices), 3, 10))
     for i, axis in enumerate(np.eye(10)):
-        ends = []
+        skins = []
         for step in (_SHAPE_STEP, -_SHAPE_STEP):
             skeleton = build_skeleton(step * axis)
-            carried = vertices + MeshLayout(skeleton).vertices - layout.vertices
-            ends.append(build_flesh(skeleton).project(carried, layout.groups, steps=4))
-        directions[..., i] = (ends[0] - ends[1]) / (2 * _SHAPE_STEP)
+            carry = RBFInterpolator(mean_landmarks, skeleton.landmarks, kernel="linear", degree=1)
+            skins.append(build_flesh(skeleton).project(carry(vertices), groups, steps=4))
+        directions[..., i] = (skins[0] - skins[1]) / (2 * _SHAPE_STEP)
     return directions
 
 

@@ -132,7 +132,8 @@ class MeshLayout:
     def _remove(self, vertex: int) -> None:
         del self.points[vertex], self.group[vertex]
         self.triangles = [
-            tuple(v - (v > vertex) for v in t) for t in self.triangles  # type: ignore[misc]
+            tuple(v - (v > vertex) for v in t)
+            for t in self.triangles  # type: ignore[misc]
         ]
 
     def _finger(
