@@ -37,8 +37,8 @@ _RANGES = np.radians([
 ])  # fmt: skip
 
 _THUMB_NAIL = (0.85, 0.38, 0.35)
-"""Which way the thumb's nail faces at rest: shares of the back of the hand, the thumb's side of
-the palm and the wrist. It is turned about a third of a right angle out of the hand's plane."""
+"""Which way the thumb's nail faces at rest: shares of the back of the hand, the thumb's side and
+the wrist. Recorded MANO grasps then turn the thumb's base in almost pure flexion."""
 
 
 class JointLimits:
@@ -66,7 +66,7 @@ class JointLimits:
         return np.vstack([global_orientation, Rotation.from_matrix(local).as_rotvec()])
 
     def excess(self, pose: np.ndarray) -> np.ndarray:
-        """[15, 3] how far each angle of a pose [16, 3] lies outside its range (rad), zero inside."""
+        """[15, 3] how far each angle of a pose [16, 3] is outside its range (rad); zero inside."""
         angles = self.angles(pose)
         return angles - np.clip(angles, self.lower, self.upper)
 

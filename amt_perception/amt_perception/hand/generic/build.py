@@ -9,10 +9,12 @@ from scipy.interpolate import RBFInterpolator
 from scipy.sparse import csr_array
 
 from amt_perception.hand.generic.flesh import PALM, build_flesh
-from amt_perception.hand.generic.mesh import MeshLayout
+from amt_perception.hand.generic.mesh import RoughHand, rough_hand
+from amt_perception.hand.generic.postures import pose_components, relaxed_pose
 from amt_perception.hand.generic.skeleton import Skeleton, build_skeleton
 from amt_perception.hand.generic.skin import joint_regressor, skin_weights
 from amt_perception.hand.joints import MANO_PARENTS, Side
+from amt_perception.hand.limits import anatomical_axes
 from amt_perception.hand.mirror import mirror_model
 from amt_perception.hand.model_data import HandModelData
 
@@ -30,39 +32,40 @@ def generic_hand(side: Side) -> HandModelData:
     if side == Side.LEFT:
         return mirror_model(generic_hand(Side.RIGHT))
     skeleton = build_skeleton(np.zeros(10))
-    layout = MeshLayout(skeleton)
-    neighbours = _adjacency(layout.faces)
-    vertices = _relaxed_skin(skeleton, layout, neighbours)
+    rough = rough_hand(skeleton)
+    neighbours = _adjacency(rough.faces)
+    vertices = _relaxed_skin(skeleton, rough, neighbours)
+    axes = anatomical_axes(skeleton.joints, skeleton.tips, Side.RIGHT)
     centre = vertices.mean(axis=0)
     return HandModelData(
         side=side,
         v_template=vertices - centre,
-        faces=layout.faces,
-        shapedirs=_shape_directions(vertices, layout.groups),
+        faces=rough.faces,
+        shapedirs=_shape_directions(vertices, rough.groups),
         posedirs=np.zeros((len(vertices), 3, 135)),
-        weights=skin_weights(skeleton, vertices, layout.groups, neighbours),
-        J_regressor=joint_regressor(skeleton, vertices, layout.groups),
+        weights=skin_weights(skeleton, vertices, rough.groups, neighbours),
+        J_regressor=joint_regressor(skeleton, vertices, rough.groups),
         parents=np.array(MANO_PARENTS),
-        hands_components=np.eye(45),
-        hands_mean=np.zeros(45),
+        hands_components=pose_components(axes),
+        hands_mean=relaxed_pose(axes),
         source="generic hand",
     )
 
 
-def _relaxed_skin(skeleton: Skeleton, layout: MeshLayout, neighbours: csr_array) -> np.ndarray:
+def _relaxed_skin(skeleton: Skeleton, rough: RoughHand, neighbours: csr_array) -> np.ndarray:
     """[778, 3] vertices on the skin, evenly spread over the palm, in the wrist's frame."""
     flesh = build_flesh(skeleton)
-    vertices = flesh.project(layout.vertices, layout.groups, steps=6)
-    free = ((layout.groups == PALM) | layout.on_thumb_root) & ~layout.on_wrist_loop
+    vertices = flesh.project(rough.vertices, rough.groups, steps=6)
+    free = ((rough.groups == PALM) | rough.on_thumb_root) & ~rough.on_wrist_loop
     for _ in range(_RELAXATION_ROUNDS):
         vertices[free] += 0.6 * (_pull(neighbours, vertices) - vertices)[free]
-        vertices = flesh.project(vertices, layout.groups, steps=2)
-        vertices[layout.on_wrist_loop, 0] = layout.vertices[layout.on_wrist_loop, 0]
+        vertices = flesh.project(vertices, rough.groups, steps=2)
+        vertices[rough.on_wrist_loop, 0] = rough.vertices[rough.on_wrist_loop, 0]
     return vertices
 
 
 def _pull(neighbours: csr_array, vertices: np.ndarray) -> np.ndarray:
-    """[778, 3] mean of each vertex's neighbours, far ones counting more, which evens out the edges."""
+    """[778, 3] mean of each vertex's neighbours; far ones count more, which evens out the edges."""
     row, column = neighbours.nonzero()
     weight = np.linalg.norm(vertices[row] - vertices[column], axis=1)
     springs = csr_array((weight, (row, column)), shape=neighbours.shape)

@@ -58,6 +58,9 @@ _GIRTH = (
     (9.2, 7.9, 7.0, 5.9),
 )
 
+THUMB_NAIL = (0.35, 0.85, 0.38)
+"""Which way the thumb's nail faces at rest: a third of a right angle out of the hand's plane."""
+
 SHAPE_NAMES = (
     "overall size",
     "long fingers, short palm",
