@@ -90,53 +90,37 @@ def test_sigma_is_the_error_that_noise_causes():
     assert 0.6 < ratio < 1.6
 
 
+def moved(state: HandState, column: int, step: float) -> tuple[HandSize, HandState]:
+    """The mean hand with one of the 51 unknowns or 10 shape coefficients changed."""
+    turn, angles, place = state.wrist_rotation, state.angles, state.wrist_position
+    if column < 3:
+        turn = Rotation.from_rotvec(step * np.eye(3)[column]) * turn
+    elif column < 48:
+        angles = angles + step * np.eye(45)[column - 3].reshape(15, 3)
+    elif column < UNKNOWNS:
+        place = place + step * np.eye(3)[column - 48]
+    else:
+        shape = step * np.eye(10)[column - UNKNOWNS]
+        return HandSize(shape, 1.0), state
+    return MEAN_SIZE, HandState(turn, angles, place)
+
+
 def test_derivatives_equal_finite_differences():
     random = np.random.default_rng(6)
     fitter = HandFitter(generic_hand(Side.LEFT))
     state = random_state(random, Side.LEFT)
-    joints = fitter.joints(MEAN_SIZE, state)
+    away = HandState(state.wrist_rotation, state.angles + 0.1, state.wrist_position * 1.1)
+    joints = fitter.joints(MEAN_SIZE, away)
     observation = observe(detect(joints, Side.LEFT, random), CAMERA)
     system = fitter.linearise(observation, MEAN_SIZE, state, with_shape=True)
-
-    def moved(column: int, step: float) -> np.ndarray:
-        size, there = MEAN_SIZE, state
-        if column < 3:
-            turn = Rotation.from_rotvec(step * np.eye(3)[column])
-            there = HandState(turn * state.wrist_rotation, state.angles, state.wrist_position)
-        elif column < 48:
-            angles = state.angles + step * np.eye(45)[column - 3].reshape(15, 3)
-            there = HandState(state.wrist_rotation, angles, state.wrist_position)
-        elif column < UNKNOWNS:
-            place = state.wrist_position + step * np.eye(3)[column - 48]
-            there = HandState(state.wrist_rotation, state.angles, place)
-        else:
-            size = HandSize(step * np.eye(10)[column - UNKNOWNS], 1.0)
-        return fitter.joints(size, there)
-
+    step = 1e-6
     for column in range(UNKNOWNS + 10):
-        difference = (moved(column, 1e-5) - moved(column, -1e-5)) / 2e-5
-        assert system.joint_jacobian[..., column] == pytest.approx(difference, abs=1e-6)
-
-
-def test_the_gradient_is_that_of_the_cost():
-    random = np.random.default_rng(8)
-    fitter = HandFitter(generic_hand(Side.RIGHT))
-    state = random_state(random)
-    joints = fitter.joints(MEAN_SIZE, random_state(random)) - state.wrist_position * 0.01
-    observation = observe(detect(joints, Side.RIGHT, random), CAMERA)
-    gradient = fitter.linearise(observation, MEAN_SIZE, state).gradient
-    for index in range(45):
-        step = 1e-6 * np.eye(45)[index].reshape(15, 3)
-        costs = [
-            fitter.linearise(
-                observation,
-                MEAN_SIZE,
-                HandState(state.wrist_rotation, state.angles + sign * step, state.wrist_position),
-            ).cost
-            for sign in (1, -1)
-        ]
-        half = (costs[0] - costs[1]) / 4e-6
-        assert gradient[3 + index] == pytest.approx(half, rel=1e-3, abs=1e-2)
+        there, back = moved(state, column, step), moved(state, column, -step)
+        by_joints = (fitter.joints(*there) - fitter.joints(*back)) / (2.0 * step)
+        assert system.joint_jacobian[..., column] == pytest.approx(by_joints, abs=1e-6)
+        costs = [fitter.linearise(observation, *one).cost for one in (there, back)]
+        by_cost = (costs[0] - costs[1]) / (2.0 * step)
+        assert 2.0 * system.gradient[column] == pytest.approx(by_cost, rel=1e-3, abs=1e-2)
 
 
 def test_proportions_are_learnt_and_then_stay():

@@ -37,7 +37,7 @@ ROBUST_SIGMAS = 4.0
 LIMIT_SIGMA = 0.05
 """How far a joint may be pushed past its limit (rad, one standard deviation)."""
 COLD_ITERATIONS, WARM_ITERATIONS = 20, 5
-CONVERGED = 3e-3
+CONVERGED = 1e-2
 """A step that lowers the cost by less than this part of it is the last."""
 NEAREST_Z = 0.05
 """Joints are never projected from nearer than this (m)."""
@@ -275,6 +275,13 @@ def _pinch_residuals(
     sigma = PINCH_SIGMA + PINCH_SIGMA_GROWTH * distance
     offsets = (joints[tips] - joints[THUMB_TIP]) / palm
     derivative = (jacobian[tips] - jacobian[THUMB_TIP]) / palm
+    if jacobian.shape[-1] > UNKNOWNS:  # only the shape changes the palm's length
+        bases = list(BASES[1:])
+        metacarpals = joints[bases] - joints[WRIST]
+        metacarpals /= np.linalg.norm(metacarpals, axis=-1, keepdims=True)
+        by_shape = (jacobian[bases] - jacobian[WRIST])[..., UNKNOWNS:]
+        stretch = np.einsum("fi,fis->s", metacarpals, by_shape) / len(bases)
+        derivative[..., UNKNOWNS:] -= offsets[..., None] * stretch / palm
     return (offsets - observation.pinch_offsets) / sigma, derivative / sigma[..., None]
 
 
