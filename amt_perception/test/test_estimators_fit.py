@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.estimators.detection import HandDetection
-from amt_perception.estimators.hand_fit import (
-    DIRECTION_SIGMA,
-    UNKNOWNS,
-    HandFitter,
-    HandSize,
-    HandState,
-)
+from amt_perception.estimators.hand_fit import HandFitter, HandSize, HandState
 from amt_perception.estimators.hand_follower import HandFollower
+from amt_perception.estimators.hand_residuals import DIRECTION_SIGMA, UNKNOWNS
 from amt_perception.estimators.hand_size import SETTLED_FRAMES, HandSizeEstimator, hand_length
 from amt_perception.estimators.interface import ScaleSource, TrackState
 from amt_perception.estimators.observation import KEYPOINT_SIGMA, observe
