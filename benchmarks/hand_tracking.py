@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,8 @@ from amt_perception.metrics.pose import mpjpe, procrustes_mpjpe
 
 HAND_CLIPS = ("hand_right", "coffee")
 NO_HAND_CLIP = "no_hand_dog"
-SHORTEST_TRACK = 60
-"""Tracks of fewer frames are counted but not measured."""
+SHORTEST_TRACK = 150
+"""Tracks of fewer frames are counted but not measured: a lag needs several movements."""
 CLOSED_PINCH_M = 0.03
 REPEATED_FRAMES = 60
 THUMB_TIP, INDEX_TIP = TIPS[:2]
@@ -76,11 +76,11 @@ def measure_clip(path: Path) -> dict[str, Any]:
     sides: dict[int, list[int]] = {}
     for index, image in enumerate(read_video(path)):
         intrinsics = Intrinsics.from_field_of_view(image.shape[1], image.shape[0])
-        start = perf_counter()
+        start = process_time()
         detections = detector.detect(image, index / 30.0)
-        middle = perf_counter()
+        middle = process_time()
         hands = estimator.estimate_from(detections, intrinsics, index / 30.0).hands
-        end = perf_counter()
+        end = process_time()
         detector_ms.append(1e3 * (middle - start))
         if hands:
             estimator_ms.append(1e3 * (end - middle) / len(hands))
@@ -245,7 +245,10 @@ def print_report(report: dict[str, Any]) -> None:
             else "-"
         ),
     )
-    for label, key in (("MediaPipe, ms a frame", "mediapipe_ms"), ("ours, ms a hand", "ours_ms")):
+    for label, key in (
+        ("MediaPipe, CPU ms a frame", "mediapipe_ms"),
+        ("ours, CPU ms a hand", "ours_ms"),
+    ):
         row(label + ", p50 / p99", "", lambda clip, _, key=key: spread(clip[key]))
     widths = [max(len(line[i]) for line in rows) for i in range(len(rows[0]))]
     for line in rows:

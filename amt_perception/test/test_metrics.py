@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import least_squares
-from scipy.spatial.transform import Rotation
-
 from amt_perception.metrics.jitter import (
     bone_length_variation,
     jitter_rms,
@@ -12,6 +9,8 @@ from amt_perception.metrics.jitter import (
     savgol_residual,
 )
 from amt_perception.metrics.pose import mpjpe, procrustes_align, procrustes_mpjpe
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ def test_lag_bridges_missing_frames_and_refuses_what_does_not_move():
 
 def test_mpjpe_absolute_and_root_relative(random):
     truth = random.normal(size=(4, 21, 3))
-    joints = truth + (0.0, 3.0, 4.0)
+    joints = truth + np.array([0.0, 3.0, 4.0])
     assert mpjpe(joints, truth) == pytest.approx(np.full(4, 5.0))
     assert mpjpe(joints, truth, root=0) == pytest.approx(np.zeros(4))
     joints[2, 1] += (0.0, 0.0, 21.0)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from amt_perception.estimators.detection import HandDetection, remove_duplicates
 from amt_perception.estimators.interface import TrackState
 from amt_perception.estimators.tracking import FORGOTTEN_S, PREDICTED_S, HandTracker
@@ -20,7 +19,7 @@ HAND_PX = np.random.default_rng(1).uniform(0.0, 100.0, (21, 2))
 
 def hand(x: float, side: Side = Side.RIGHT, score: float = 0.97, y: float = 300.0) -> HandDetection:
     """A detection 100 px large at (x, y)."""
-    return HandDetection(HAND_PX + (x, y), np.zeros((21, 3)), side, score)
+    return HandDetection(HAND_PX + np.array([x, y]), np.zeros((21, 3)), side, score)
 
 
 def test_one_hand_is_there_from_the_first_frame_and_keeps_its_identity():

@@ -1,9 +1,7 @@
 """Fit of a MANO-format hand to one detection: pose and place of a hand of known size.
 
-Least squares by Levenberg-Marquardt (Marquardt, 1963) with the analytic Jacobian: the projected
-joints against the keypoints, the directions of the bones against the detector's 3D bones, both with
-a robust loss, and the pose prior with its joint limits. Only directions are taken from the
-detector's 3D joints because their size and proportions change from frame to frame.
+Least squares by Levenberg-Marquardt (Marquardt, 1963) with the analytic Jacobian, over the
+residuals of `hand_residuals`, the pose prior and the joint limits.
 """
 
 from __future__ import annotations
@@ -13,36 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from amt_perception.estimators.observation import (
-    BONE_CHILDREN,
-    BONE_PARENTS,
-    FINGER_TIPS,
-    THUMB_TIP,
-    HandObservation,
-    palm_length,
+from amt_perception.estimators.hand_residuals import (
+    NEAREST_Z,
+    UNKNOWNS,
+    bone_residuals,
+    keypoint_residuals,
+    pinch_residuals,
+    robust,
 )
+from amt_perception.estimators.observation import HandObservation
 from amt_perception.estimators.pose_prior import USUAL_ANGLES, USUAL_SIGMA
 from amt_perception.hand.joints import BASES, MANO_PARENTS, WRIST
 from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.limits import JointLimits
 from amt_perception.hand.model_data import HandModelData
 
-DIRECTION_SIGMA = 0.15
-"""Standard deviation of a 3D bone direction of the detector, each axis (rad)."""
-PINCH_SIGMA, PINCH_SIGMA_GROWTH = 0.02, 0.15
-"""Standard deviation of a fingertip's offset from the thumb's tip over the palm's length: exact
-when they touch, growing with the distance, because a pinch is a contact and must stay one."""
-ROBUST_SIGMAS = 4.0
-"""Residuals beyond this many standard deviations lose weight (Charbonnier loss)."""
 LIMIT_SIGMA = 0.05
 """How far a joint may be pushed past its limit (rad, one standard deviation)."""
 COLD_ITERATIONS, WARM_ITERATIONS = 20, 5
-CONVERGED = 3e-3
+CONVERGED = 1e-2
 """A step that lowers the cost by less than this part of it is the last."""
-NEAREST_Z = 0.05
-"""Joints are never projected from nearer than this (m)."""
-UNKNOWNS = 51
-"""Wrist turn (3, in the camera frame), finger angles (45), wrist position (3)."""
 _TURN, _ANGLES, _PLACE = slice(0, 3), slice(3, 48), slice(48, 51)
 _PALM = [WRIST, *BASES]
 
@@ -144,10 +132,10 @@ class HandFitter:
         """Residuals and derivatives at one state."""
         relative, jacobian = self._relative_joints(size, state, with_shape)
         joints = relative + state.wrist_position
-        projection = _keypoint_residuals(observation, joints, jacobian)
-        direction = _bone_residuals(observation, relative, jacobian)
-        pinch = _pinch_residuals(observation, relative, jacobian)
-        parts = [_robust(*projection), _robust(*direction), _robust(*pinch)]
+        projection = keypoint_residuals(observation, joints, jacobian)
+        direction = bone_residuals(observation, relative, jacobian)
+        pinch = pinch_residuals(observation, relative, jacobian)
+        parts = [robust(*one) for one in (projection, direction, pinch)]
         prior_gradient, prior_curvature, prior_cost = self._prior_terms(state.angles)
         return LinearSystem(
             residuals=np.concatenate([part[0] for part in parts]),
@@ -236,58 +224,6 @@ class HandFitter:
         gradient[_ANGLES] = (unusual / USUAL_SIGMA + beyond / LIMIT_SIGMA).ravel()
         curvature[_ANGLES] = (USUAL_SIGMA**-2 + (beyond != 0.0) * LIMIT_SIGMA**-2).ravel()
         return gradient, curvature, float(np.sum(unusual**2) + np.sum(beyond**2))
-
-
-def _keypoint_residuals(
-    observation: HandObservation, joints: np.ndarray, jacobian: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Projected joints minus keypoints in standard deviations [21, 2], and derivatives."""
-    depth = np.maximum(joints[:, 2:], NEAREST_Z)
-    rays = joints[:, :2] / depth
-    residuals = (rays - observation.rays) / observation.ray_sigma
-    derivative = (jacobian[:, :2] - rays[..., None] * jacobian[:, 2:]) / depth[..., None]
-    return residuals, derivative / observation.ray_sigma[:, None]
-
-
-def _bone_residuals(
-    observation: HandObservation, joints: np.ndarray, jacobian: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bone directions minus the detector's in standard deviations [20, 3], and derivatives."""
-    bones = joints[BONE_CHILDREN] - joints[BONE_PARENTS]
-    lengths = np.linalg.norm(bones, axis=-1, keepdims=True)
-    directions = bones / lengths
-    derivative = (jacobian[BONE_CHILDREN] - jacobian[BONE_PARENTS]) / lengths[..., None]
-    if jacobian.shape[-1] > UNKNOWNS:  # only the shape changes lengths, which are not compared
-        stretch = directions[:, None] @ derivative[..., UNKNOWNS:]
-        derivative[..., UNKNOWNS:] -= directions[..., None] * stretch
-    return (
-        directions - observation.bone_directions
-    ) / DIRECTION_SIGMA, derivative / DIRECTION_SIGMA
-
-
-def _pinch_residuals(
-    observation: HandObservation, joints: np.ndarray, jacobian: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fingertips from the thumb's tip, minus the detector's, in standard deviations [4, 3]."""
-    palm = palm_length(joints)
-    tips = list(FINGER_TIPS)
-    distance = np.linalg.norm(observation.pinch_offsets, axis=-1, keepdims=True)
-    sigma = PINCH_SIGMA + PINCH_SIGMA_GROWTH * distance
-    offsets = (joints[tips] - joints[THUMB_TIP]) / palm
-    derivative = (jacobian[tips] - jacobian[THUMB_TIP]) / palm
-    return (offsets - observation.pinch_offsets) / sigma, derivative / sigma[..., None]
-
-
-def _robust(residuals: np.ndarray, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Residuals [N, D] and Jacobian [N, D, M] weighted for the loss 2 c^2 (sqrt(1 + r^2/c^2) - 1).
-
-    Gives them flat, and the loss (Charbonnier; Barron, CVPR 2019, alpha = 1).
-    """
-    growth = np.sqrt(1.0 + np.sum(residuals**2, axis=-1) / ROBUST_SIGMAS**2)
-    weight = growth**-0.5
-    loss = float(2.0 * ROBUST_SIGMAS**2 * np.sum(growth - 1.0))
-    weighted = (weight[:, None, None] * jacobian).reshape(-1, jacobian.shape[-1])
-    return (weight[:, None] * residuals).ravel(), weighted, loss
 
 
 def _moved(state: HandState, step: np.ndarray) -> HandState:

@@ -16,6 +16,10 @@ from amt_perception.hand.joints import Side
 POOR_RESIDUAL = 3.0
 """A fit whose keypoints miss by more standard deviations than this is tried again from scratch, and
 is half as credible."""
+NO_HAND_RESIDUAL = 6.0
+"""Keypoints that no hand explains better than this are not believed (real clips stay below 3)."""
+NEAREST_M, FARTHEST_M = 0.08, 20.0
+"""Nor is a hand outside this range of depths."""
 UNSEEN_SPEED = 0.3
 """A hand that is not seen may be moving this fast (m/s): its joints' sigma grows with time."""
 
@@ -28,40 +32,53 @@ class HandFollower:
         self._fitter = fitter
         self._hand_size = HandSizeEstimator(fitter, hand_length_m)
         self._scale_source = ScaleSource.NOMINAL if hand_length_m is None else ScaleSource.USER
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Forget the pose of a hand that was not seen for long, but not its size."""
         self._smoother = StateSmoother()
         self._fit: HandFit | None = None
         self._state: HandState | None = None
+        self._fitted_at = -np.inf
 
-    def lose(self) -> None:
-        """The hand was not seen for long: keep its size, begin its pose anew when it returns."""
-        self._smoother = StateSmoother()
-        self._fit = None
+    def estimate(
+        self, track: HandTrack, intrinsics: Intrinsics, time: float
+    ) -> HandEstimate | None:
+        """The hand at this time: fitted to the track's detection if it has one, else held still.
 
-    def estimate(self, track: HandTrack, intrinsics: Intrinsics, time: float) -> HandEstimate:
-        """The hand at this time: fitted to the track's detection if it has one, else held still."""
-        if track.state == TrackState.TRACKED:
-            self._state = self._smoother.smooth(self._fitted(track, intrinsics).state, time)
-        assert self._fit is not None and self._state is not None, "a track starts with a detection"
-        unseen = time - track.seen_at
+        A detection that no hand can explain counts as none. None before the first good one.
+        """
+        if time - self._fitted_at > PREDICTED_S:
+            self._begin_anew()
+        fit = self._fitted(track, intrinsics) if track.state == TrackState.TRACKED else None
+        if fit is not None:
+            self._fit = fit
+            self._state = self._smoother.smooth(fit.state, time)
+            self._fitted_at = time
+        if self._fit is None or self._state is None:
+            return None
         size = self._hand_size.size
         joints = self._fitter.joints(size, self._state)
-        keypoints = track.detection.keypoints_px if unseen == 0.0 else intrinsics.project(joints)
+        unseen = time - self._fitted_at
         return HandEstimate(
             side=track.side,
             track_id=track.track_id,
-            state=track.state,
-            confidence=self._confidence(track, unseen),
+            state=TrackState.PREDICTED if fit is None else TrackState.TRACKED,
+            confidence=self._confidence(track, self._fit, unseen),
             wrist_rotation=self._state.wrist_rotation.as_matrix(),
             joints=joints,
             joint_sigma=self._fit.joint_sigma + UNSEEN_SPEED * unseen,
-            keypoints_px=keypoints,
+            keypoints_px=(
+                intrinsics.project(joints) if fit is None else track.detection.keypoints_px
+            ),
             mano_pose=self._fitter.mano_pose(self._state),
             mano_shape=size.shape,
             metric_scale=size.scale,
             scale_source=self._scale_source,
         )
 
-    def _fitted(self, track: HandTrack, intrinsics: Intrinsics) -> HandFit:
+    def _fitted(self, track: HandTrack, intrinsics: Intrinsics) -> HandFit | None:
+        """The fit to the track's detection, which also teaches its size; None for no hand."""
         observation = observe(track.detection, intrinsics)
         size = self._hand_size.size
         fit = self._fitter.fit(observation, size, self._fit.state if self._fit else None)
@@ -69,11 +86,10 @@ class HandFollower:
             fit = min(fit, self._fitter.fit(observation, size, None), key=lambda one: one.cost)
         if fit.residual < POOR_RESIDUAL:
             self._hand_size.add(observation, fit.state)
-        self._fit = fit
-        return fit
+        in_range = NEAREST_M < fit.state.wrist_position[2] < FARTHEST_M
+        return fit if in_range and fit.residual < NO_HAND_RESIDUAL else None
 
-    def _confidence(self, track: HandTrack, unseen: float) -> float:
+    def _confidence(self, track: HandTrack, fit: HandFit, unseen: float) -> float:
         """0..1: sureness of the side, times how well the hand model fits, times how fresh it is."""
-        assert self._fit is not None
-        plausible = 1.0 / (1.0 + (self._fit.residual / POOR_RESIDUAL) ** 4)
+        plausible = 1.0 / (1.0 + (fit.residual / POOR_RESIDUAL) ** 4)
         return float(track.side_confidence * plausible * np.exp(-unseen / PREDICTED_S))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from amt_perception.estimators.hand_fit import UNKNOWNS, HandFitter, HandSize, HandState
+from amt_perception.estimators.hand_fit import HandFitter, HandSize, HandState
+from amt_perception.estimators.hand_residuals import UNKNOWNS
 from amt_perception.estimators.observation import HandObservation
 from amt_perception.hand.kinematics import HandKinematics
 

@@ -16,7 +16,7 @@ from amt_perception.errors import AmtError
 from amt_perception.estimators.detection import HandDetection
 from amt_perception.estimators.hand_fit import HandFitter
 from amt_perception.estimators.hand_follower import HandFollower
-from amt_perception.estimators.interface import FrameEstimate, TrackState
+from amt_perception.estimators.interface import FrameEstimate
 from amt_perception.estimators.mediapipe_detector import MediaPipeDetector
 from amt_perception.estimators.tracking import HandTrack, HandTracker
 from amt_perception.hand.joints import Side
@@ -58,7 +58,12 @@ class MediaPipeEstimator:
         """Hands in one image. See `estimators.interface.Estimator.estimate`."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be [H, W, 3] uint8, not {image.shape} {image.dtype}")
-        if time <= self._time:
+        if image.shape[:2] != (intrinsics.height, intrinsics.width):
+            raise ValueError(
+                f"image is {image.shape[1]} x {image.shape[0]}, but the intrinsics are for "
+                f"{intrinsics.width} x {intrinsics.height}"
+            )
+        if not time > self._time:
             raise ValueError(f"time must increase, but {time} came after {self._time}; reset first")
         self._time = time
         return self.estimate_from(self._detector.detect(image, time), intrinsics, time)
@@ -69,16 +74,12 @@ class MediaPipeEstimator:
         """Everything after detection: identity, pose and smoothing of given detections."""
         tracks = self._tracker.update(detections, time)
         self._followers = {track.track_id: self._follower(track) for track in tracks}
-        for track in tracks:
-            if track.state == TrackState.LOST:
-                self._followers[track.track_id].lose()
-        return FrameEstimate(
-            [
-                self._followers[track.track_id].estimate(track, intrinsics, time)
-                for track in tracks
-                if track.reported
-            ]
-        )
+        estimates = [
+            self._followers[track.track_id].estimate(track, intrinsics, time)
+            for track in tracks
+            if track.reported
+        ]
+        return FrameEstimate([hand for hand in estimates if hand is not None])
 
     def reset(self) -> None:
         """Forget all hands; time may start again."""

@@ -56,7 +56,8 @@ def observe(detection: HandDetection, intrinsics: Intrinsics) -> HandObservation
 
 def palm_length(joints: np.ndarray) -> float:
     """Mean distance from the wrist to the bases of the four fingers, of joints [21, 3]."""
-    return float(np.linalg.norm(joints[list(BASES[1:])] - joints[WRIST], axis=-1).mean())
+    lengths = np.linalg.norm(joints[list(BASES[1:])] - joints[WRIST], axis=-1)
+    return max(float(lengths.mean()), 1e-6)
 
 
 def _look_at(ray: np.ndarray) -> np.ndarray:

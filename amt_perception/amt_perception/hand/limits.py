@@ -37,8 +37,8 @@ _RANGES = np.radians([
 ])  # fmt: skip
 
 _THUMB_NAIL = (0.85, 0.38, 0.35)
-"""Which way the thumb's nail faces at rest: shares of the back of the hand, the thumb's side of
-the palm and the wrist. It is turned about a third of a right angle out of the hand's plane."""
+"""Which way the thumb's nail faces at rest: shares of the back of the hand, the thumb's side and
+the wrist. Recorded MANO grasps then turn the thumb's base in almost pure flexion."""
 
 
 class JointLimits:
@@ -66,7 +66,7 @@ class JointLimits:
         return np.vstack([global_orientation, Rotation.from_matrix(local).as_rotvec()])
 
     def excess(self, pose: np.ndarray) -> np.ndarray:
-        """[15, 3] how far each angle of a pose [16, 3] lies outside its range (rad), zero inside."""
+        """[15, 3] how far each angle of a pose [16, 3] is outside its range (rad); zero inside."""
         angles = self.angles(pose)
         return angles - np.clip(angles, self.lower, self.upper)
 
@@ -91,7 +91,7 @@ def anatomical_axes(joints: np.ndarray, tips: np.ndarray, side: Side) -> np.ndar
     index, pinky = joints[1] - joints[0], joints[7] - joints[0]
     back = _unit(mirror * np.cross(pinky, index))
     towards_wrist = -_unit(joints[4] - joints[0])
-    towards_thumb = mirror * np.cross(towards_wrist, -back)
+    towards_thumb = mirror * np.cross(towards_wrist, back)
     nail = np.array([back, towards_thumb, towards_wrist]).T @ np.array(_THUMB_NAIL)
 
     ends = np.vstack([joints[2:4], tips[1], joints[5:7], tips[2], joints[8:10], tips[4],

@@ -37,8 +37,9 @@ def read_mano_pickle(path: Path, side: Side) -> HandModelData:
     except AmtError as error:
         raise AmtError(f"{path} is not a MANO file: {error}") from error
     except Exception as error:  # a damaged pickle can raise anything
+        reason = " ".join(str(error).split())
         raise AmtError(
-            f"{path} is damaged or not a MANO file ({type(error).__name__}: {error}); "
+            f"{path} is damaged or not a MANO file ({type(error).__name__}: {reason}); "
             "download it anew from mano.is.tue.mpg.de."
         ) from error
     missing = [k for k in _KEYS if not isinstance(contents, dict) or k not in contents]

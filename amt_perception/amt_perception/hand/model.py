@@ -28,7 +28,9 @@ class HandModel:
             import torch
             from smplx.utils import Struct
         except ImportError as error:
-            raise AmtError(f"The skinned hand needs {error.name}: pip install torch smplx.") from error
+            raise AmtError(
+                f"The skinned hand needs {error.name}: pip install torch smplx."
+            ) from error
         arrays = Struct(
             v_template=data.v_template,
             f=data.faces,

@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy.interpolate import RBFInterpolator
 from scipy.sparse import csr_array
 
 from amt_perception.hand.generic.flesh import PALM, build_flesh
-from amt_perception.hand.generic.mesh import MeshLayout
+from amt_perception.hand.generic.mesh import RoughHand, rough_hand
+from amt_perception.hand.generic.postures import pose_components, relaxed_pose
 from amt_perception.hand.generic.skeleton import Skeleton, build_skeleton
 from amt_perception.hand.generic.skin import joint_regressor, skin_weights
 from amt_perception.hand.joints import MANO_PARENTS, Side
+from amt_perception.hand.limits import anatomical_axes
 from amt_perception.hand.mirror import mirror_model
 from amt_perception.hand.model_data import HandModelData
 
@@ -29,58 +32,61 @@ def generic_hand(side: Side) -> HandModelData:
     if side == Side.LEFT:
         return mirror_model(generic_hand(Side.RIGHT))
     skeleton = build_skeleton(np.zeros(10))
-    layout = MeshLayout(skeleton)
-    neighbours = _adjacency(layout.faces)
-    vertices = _relaxed_skin(skeleton, layout, neighbours)
+    rough = rough_hand(skeleton)
+    neighbours = _adjacency(rough.faces)
+    vertices = _relaxed_skin(skeleton, rough, neighbours)
+    axes = anatomical_axes(skeleton.joints, skeleton.tips, Side.RIGHT)
     centre = vertices.mean(axis=0)
     return HandModelData(
         side=side,
         v_template=vertices - centre,
-        faces=layout.faces,
-        shapedirs=_shape_directions(vertices, layout),
+        faces=rough.faces,
+        shapedirs=_shape_directions(vertices, rough.groups),
         posedirs=np.zeros((len(vertices), 3, 135)),
-        weights=skin_weights(skeleton, vertices, layout.groups, neighbours),
-        J_regressor=joint_regressor(skeleton, vertices, layout.groups),
+        weights=skin_weights(skeleton, vertices, rough.groups, neighbours),
+        J_regressor=joint_regressor(skeleton, vertices, rough.groups),
         parents=np.array(MANO_PARENTS),
-        hands_components=np.eye(45),
-        hands_mean=np.zeros(45),
+        hands_components=pose_components(axes),
+        hands_mean=relaxed_pose(axes),
         source="generic hand",
     )
 
 
-def _relaxed_skin(skeleton: Skeleton, layout: MeshLayout, neighbours: csr_array) -> np.ndarray:
+def _relaxed_skin(skeleton: Skeleton, rough: RoughHand, neighbours: csr_array) -> np.ndarray:
     """[778, 3] vertices on the skin, evenly spread over the palm, in the wrist's frame."""
     flesh = build_flesh(skeleton)
-    vertices = flesh.project(layout.vertices, layout.groups, steps=6)
-    free = ((layout.groups == PALM) | layout.on_thumb_root) & ~layout.on_wrist_loop
+    vertices = flesh.project(rough.vertices, rough.groups, steps=6)
+    free = ((rough.groups == PALM) | rough.on_thumb_root) & ~rough.on_wrist_loop
     for _ in range(_RELAXATION_ROUNDS):
         vertices[free] += 0.6 * (_pull(neighbours, vertices) - vertices)[free]
-        vertices = flesh.project(vertices, layout.groups, steps=2)
-        vertices[layout.on_wrist_loop, 0] = layout.vertices[layout.on_wrist_loop, 0]
+        vertices = flesh.project(vertices, rough.groups, steps=2)
+        vertices[rough.on_wrist_loop, 0] = rough.vertices[rough.on_wrist_loop, 0]
     return vertices
 
 
 def _pull(neighbours: csr_array, vertices: np.ndarray) -> np.ndarray:
-    """[778, 3] mean of each vertex's neighbours, far ones counting more, which evens out the edges."""
+    """[778, 3] mean of each vertex's neighbours; far ones count more, which evens out the edges."""
     row, column = neighbours.nonzero()
-    weight = np.linalg.norm(vertices[row] - vertices[column],axis=1)
+    weight = np.linalg.norm(vertices[row] - vertices[column], axis=1)
     springs = csr_array((weight, (row, column)), shape=neighbours.shape)
     return (springs @ vertices) / springs.sum(axis=1)[:, None]
 
 
-def _shape_directions(vertices: np.ndarray, layout: MeshLayout) -> np.ndarray:
+def _shape_directions(vertices: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """[778, 3, 10] central differences of the skin over each shape coefficient.
 
-    The rough layout carries the relaxed vertices along, so that corresponding points correspond.
+    The skin is carried along by a smooth interpolation of the skeleton's movement, so that vertices
+    stay the same points of the hand, and pulled back onto the flesh.
     """
+    mean_landmarks = build_skeleton(np.zeros(10)).landmarks
     directions = np.empty((len(vertices), 3, 10))
     for i, axis in enumerate(np.eye(10)):
-        ends = []
+        skins = []
         for step in (_SHAPE_STEP, -_SHAPE_STEP):
             skeleton = build_skeleton(step * axis)
-            carried = vertices + MeshLayout(skeleton).vertices - layout.vertices
-            ends.append(build_flesh(skeleton).project(carried, layout.groups, steps=4))
-        directions[..., i] = (ends[0] - ends[1]) / (2 * _SHAPE_STEP)
+            carry = RBFInterpolator(mean_landmarks, skeleton.landmarks, kernel="linear", degree=1)
+            skins.append(build_flesh(skeleton).project(carry(vertices), groups, steps=4))
+        directions[..., i] = (skins[0] - skins[1]) / (2 * _SHAPE_STEP)
     return directions
 
 

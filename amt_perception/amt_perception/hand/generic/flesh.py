@@ -29,6 +29,8 @@ class Flesh:
     radius_end: np.ndarray
     group: np.ndarray
     """[N] which finger the cone belongs to, or PALM."""
+    size: float
+    """Factor on the widths over which cones blend."""
 
     def project(self, points: np.ndarray, group: np.ndarray, steps: int) -> np.ndarray:
         """Pull points [N, 3] onto the skin; finger points see only their own finger and the palm.
@@ -60,13 +62,13 @@ class Flesh:
         for finger in range(5):
             mine = self.group == finger
             inner[:, finger], inner_normal[:, finger] = _smooth_minimum(
-                distance[:, mine], normal[:, mine], _FINGER_BLEND
+                distance[:, mine], normal[:, mine], _FINGER_BLEND * self.size
             )
         palm = self.group == PALM
         return _smooth_minimum(
             np.concatenate([distance[:, palm], inner], axis=1),
             np.concatenate([normal[:, palm], inner_normal], axis=1),
-            _PALM_BLEND,
+            _PALM_BLEND * self.size,
         )
 
 
@@ -84,46 +86,50 @@ def _smooth_minimum(
 
 
 def build_flesh(skeleton: Skeleton) -> Flesh:
-    """Cones for the phalanges, the metacarpals, the balls of the thumb and little finger, the wrist."""
+    """Cones for fingers, metacarpals, the balls of the thumb and little finger, and the wrist."""
     cones: list[tuple[np.ndarray, np.ndarray, float, float, int]] = []
-    size = np.linalg.norm(skeleton.joints[4]) / 0.0895  # wrist to middle knuckle
-    millimetre = 1e-3 * size
-    depth = skeleton.palm_thickness * millimetre
-
-    def at(point: np.ndarray, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> np.ndarray:
-        return point + np.array([x, y, z]) * millimetre
-
     for finger in range(5):
-        chain = skeleton.chain(finger)
-        girth = skeleton.girth[finger]
-        bone = chain[3] - chain[2]
+        chain, girth = skeleton.chain(finger), skeleton.girth[finger]
         # The last cone ends one radius inside, so that its round end touches the fingertip.
-        end = chain[3] - bone / np.linalg.norm(bone) * girth[3]
-        ends = np.vstack([chain[:3], end])
+        bone = chain[3] - chain[2]
+        chain[3] -= bone / np.linalg.norm(bone) * girth[3]
         for i in range(3):
-            cones.append((ends[i], ends[i + 1], girth[i], girth[i + 1], finger))
+            cones.append((chain[i], chain[i + 1], girth[i], girth[i + 1], finger))
 
+    millimetre = 1e-3 * skeleton.size
+
+    def palm_cone(
+        start: np.ndarray,
+        start_offset: tuple[float, float, float],
+        end: np.ndarray,
+        end_offset: tuple[float, float, float],
+        radii: tuple[float, float],
+        girth: float,
+    ) -> None:
+        """Offsets from the bones and radii in millimetres of the mean hand."""
+        cones.append(
+            (
+                start + np.array(start_offset) * millimetre,
+                end + np.array(end_offset) * millimetre,
+                radii[0] * girth * millimetre,
+                radii[1] * girth * millimetre,
+                PALM,
+            )
+        )
+
+    thick, carpus = skeleton.palm_thickness, skeleton.carpus
     for finger in range(1, 5):
-        knuckle, carpus = skeleton.joints[[0, 1, 4, 10, 7][finger]], skeleton.carpus[finger]
-        cones.append((at(carpus, y=-3), at(knuckle, y=-3), 11.5 * depth, 10.0 * depth, PALM))
-
-    thumb, index, pinky = skeleton.chain(0), skeleton.joints[1], skeleton.joints[7]
+        knuckle = skeleton.chain(finger)[0]
+        palm_cone(carpus[finger], (0, -3, 0), knuckle, (0, -3, 0), (11.5, 10), thick)
+    thumb, index, pinky = (skeleton.chain(finger) for finger in (0, 1, 4))
     middle_of_thumb = 0.55 * thumb[0] + 0.45 * thumb[1]
-    cones += [
-        # thenar: the ball of the thumb, and the web to the index finger
-        (at(thumb[0], y=-3, z=-3), at(middle_of_thumb, x=-2, y=-3, z=-5), 13 * depth, 12 * depth, PALM),
-        (at(skeleton.carpus[1], y=-9, z=-1), at(index, x=22, y=-8, z=2), 10 * depth, 8 * depth, PALM),
-        # hypothenar: the ball of the little finger
-        (at(skeleton.carpus[4], x=4, y=-7), at(pinky, x=14, y=-6, z=1), 11 * depth, 9 * depth, PALM),
-    ]
-    girth = skeleton.wrist_girth * millimetre
+    # The ball of the thumb, the web between thumb and index, the ball of the little finger.
+    palm_cone(thumb[0], (0, -3, -3), middle_of_thumb, (-2, -3, -5), (13, 12), thick)
+    palm_cone(carpus[1], (0, -9, -1), index[0], (22, -8, 2), (10, 8), thick)
+    palm_cone(carpus[4], (4, -7, 0), pinky[0], (14, -6, 1), (11, 9), thick)
+    wrist = skeleton.joints[0]
     for z in (-11.0, 0.0, 11.0):
-        cones.append((
-            at(np.zeros(3), x=40, y=-2, z=z),
-            at(np.zeros(3), x=-10, y=-3, z=z),
-            15 * girth,
-            14 * girth,
-            PALM,
-        ))  # fmt: skip
+        palm_cone(wrist, (40, -2, z), wrist, (-10, -3, z), (15, 14), skeleton.wrist_girth)
+
     start, end, radius_start, radius_end, group = (np.array(c) for c in zip(*cones, strict=True))
-    return Flesh(start, end, radius_start, radius_end, group)
+    return Flesh(start, end, radius_start, radius_end, group, skeleton.size)

@@ -16,7 +16,7 @@ FINGER_JOINTS = ((13, 14, 15), (1, 2, 3), (4, 5, 6), (10, 11, 12), (7, 8, 9))
 """MANO joints of each finger from base to tip, thumb to pinky."""
 
 # Millimetres, thumb to pinky. The distal bone runs to the skin of the fingertip.
-_METACARPAL = (46.2, 68.1, 64.6, 58.0, 53.7)
+_METACARPALS = (68.1, 64.6, 58.0, 53.7)  # index to pinky
 _PHALANGES = (
     (46.2, 31.6, 27.3),  # the thumb's first moving bone is its metacarpal
     (39.8, 22.4, 19.7),
@@ -30,8 +30,8 @@ _CARPUS = ((-17, -11, 19), (-18, -1, 11), (-25, 1, 1), (-24, 0, -8), (-21, -3, -
 
 # Directions of the bones at rest in degrees: splay in the palm's plane (towards the thumb),
 # then elevation (towards the back of the hand).
-_METACARPAL_SPLAY = (None, 7.5, -3.5, -14.0, -25.0)
-_METACARPAL_ELEVATION = (None, -3.0, -1.5, -4.0, -5.5)
+_METACARPAL_SPLAY = (7.5, -3.5, -14.0, -25.0)
+_METACARPAL_ELEVATION = (-3.0, -1.5, -4.0, -5.5)
 _SPLAY = (
     (49.0, 36.0, 46.0),
     (4.0, 2.0, -1.0),
@@ -57,6 +57,9 @@ _GIRTH = (
     (10.2, 8.8, 7.8, 6.6),
     (9.2, 7.9, 7.0, 5.9),
 )
+
+THUMB_NAIL = (0.35, 0.85, 0.38)
+"""Which way the thumb's nail faces at rest: a third of a right angle out of the hand's plane."""
 
 SHAPE_NAMES = (
     "overall size",
@@ -85,10 +88,17 @@ class Skeleton:
     """[5, 3] where the metacarpals start, thumb to pinky."""
     girth: np.ndarray
     """[5, 4] radius of each finger at base, inner joints and tip."""
+    size: float
+    """Factor of the overall size."""
     palm_thickness: float
     """Factor on the palm's depth."""
     wrist_girth: float
     """Factor on the radius of the wrist."""
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """[26, 3] joints, tips and metacarpal bases."""
+        return np.vstack([self.joints, self.tips, self.carpus])
 
     def chain(self, finger: int) -> np.ndarray:
         """[4, 3] joints of one finger and its tip."""
@@ -112,8 +122,8 @@ def build_skeleton(shape: np.ndarray) -> Skeleton:
     for finger in range(5):
         base = carpus[finger]
         if finger > 0:
-            metacarpal = _direction(_METACARPAL_SPLAY[finger], _METACARPAL_ELEVATION[finger])
-            base = base + _METACARPAL[finger] * metacarpal * palm_scale
+            direction = _direction(_METACARPAL_SPLAY[finger - 1], _METACARPAL_ELEVATION[finger - 1])
+            base = base + _METACARPALS[finger - 1] * direction * palm_scale
         points = [base]
         for bone in range(3):
             length = _PHALANGES[finger][bone] * finger_length[finger] * outer[bone]
@@ -129,6 +139,7 @@ def build_skeleton(shape: np.ndarray) -> Skeleton:
         tips=tips * millimetre,
         carpus=carpus * millimetre,
         girth=np.array(_GIRTH) * (1.0 + 0.06 * shape[4]) * millimetre,
+        size=size,
         palm_thickness=1.0 + 0.06 * shape[3],
         wrist_girth=1.0 + 0.06 * shape[9],
     )

@@ -13,10 +13,12 @@ _BEND_WIDTH = (0.9, 0.75, 0.75)
 _KNUCKLE_SPREAD = 0.007
 _THENAR_SPREAD = 0.012
 _SMOOTHING_ROUNDS = 3
-_REGRESSOR_SUPPORT = 24
+_REGRESSOR_SUPPORT = 40
 
 
-def skin_weights(skeleton: Skeleton, vertices: np.ndarray, groups: np.ndarray, neighbours: csr_array) -> np.ndarray:
+def skin_weights(
+    skeleton: Skeleton, vertices: np.ndarray, groups: np.ndarray, neighbours: csr_array
+) -> np.ndarray:
     """[778, 16] weights; rows sum to one, the outer half of each last bone is rigid.
 
     vertices: [778, 3] in the wrist's frame; groups: [778] finger or PALM of each vertex;
@@ -52,16 +54,16 @@ def joint_regressor(skeleton: Skeleton, vertices: np.ndarray, groups: np.ndarray
     """[16, 778] rows that sum to one and give each joint exactly from the skin around it.
 
     The weights nearest to equal ones (least squares) over the closest vertices of the joint's own
-    finger and the palm.
+    finger and the palm. Arguments as in `skin_weights`.
     """
     regressor = np.zeros((16, len(vertices)))
-    finger_of = {joint: f for f, joints in enumerate(FINGER_JOINTS) for joint in joints}
+    finger_of = {joint: f for f, members in enumerate(FINGER_JOINTS) for joint in members}
+    equal = np.full(_REGRESSOR_SUPPORT, 1 / _REGRESSOR_SUPPORT)
     for joint, position in enumerate(skeleton.joints):
         allowed = (groups == PALM) | (groups == finger_of.get(joint, PALM))
         distance = np.where(allowed, np.linalg.norm(vertices - position, axis=1), np.inf)
         support = np.argsort(distance)[:_REGRESSOR_SUPPORT]
-        system = np.vstack([vertices[support].T - position[:, None], np.ones(len(support))])
-        equal = np.full(len(support), 1 / len(support))
+        system = np.vstack([(vertices[support] - position).T, np.ones(len(support))])
         gap = np.array([0.0, 0.0, 0.0, 1.0]) - system @ equal
         regressor[joint, support] = equal + np.linalg.lstsq(system, gap, rcond=None)[0]
     return regressor
