@@ -1,10 +1,10 @@
-"""For all tests: drawing without a display, and the packages rather than the folders around them."""
+"""For all tests: drawing without a display, and packages rather than the folders around them."""
 
 import os
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
 
 # Each package lies in a folder of the same name; pytest would take that folder for the package.
-import amt_perception  # noqa: E402, F401
-import amt_retarget  # noqa: E402, F401
-import amt_training  # noqa: E402, F401
+import amt_perception  # noqa: F401
+import amt_retarget  # noqa: F401
+import amt_training  # noqa: F401

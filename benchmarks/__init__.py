@@ -1,1 +1,1 @@
-"""Benchmarks: every figure that the project claims, as a command that prints a table and writes JSON."""
+"""Every figure that the project claims, as a command that prints a table and writes JSON."""

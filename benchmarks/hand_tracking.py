@@ -21,6 +21,7 @@ from time import process_time
 from typing import Any
 
 import numpy as np
+
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.errors import AmtError
 from amt_perception.estimators.detection import HandDetection

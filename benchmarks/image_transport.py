@@ -25,9 +25,10 @@ WIDTH, HEIGHT = 1280, 720
 def publish(rate: float, seconds: float, done: Connection) -> None:
     """Publish stamped images at a rate for some seconds; send [count, cpu share]."""
     import rclpy
+    from sensor_msgs.msg import Image
+
     from amt_perception.nodes.image_messages import fill_image
     from amt_retarget.ros import topics
-    from sensor_msgs.msg import Image
 
     rclpy.init()
     node = rclpy.create_node("image_source")
@@ -53,11 +54,12 @@ def publish(rate: float, seconds: float, done: Connection) -> None:
 def subscribe(stop: Any, done: Connection) -> None:
     """Receive until told to stop; send [latencies in ms, cpu share]."""
     import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from sensor_msgs.msg import Image
+
     from amt_perception.nodes.image_messages import image_array
     from amt_retarget.ros import topics
     from amt_retarget.ros.transforms import seconds as to_seconds
-    from rclpy.executors import SingleThreadedExecutor
-    from sensor_msgs.msg import Image
 
     rclpy.init()
     node = rclpy.create_node("image_sink")

@@ -5,7 +5,6 @@
 The arguments and nodes stand in amt_perception/pipeline/table.py.
 """
 
-from amt_perception.pipeline import table
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import (
@@ -17,6 +16,8 @@ from launch.actions import (
 )
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+
+from amt_perception.pipeline import table
 
 
 def _node(entry: table.NodeEntry, values: table.Values) -> Node:
@@ -62,7 +63,6 @@ def generate_launch_description() -> LaunchDescription:
         for argument in table.ARGUMENTS
     ]
     environment = [
-        SetEnvironmentVariable(name, value)
-        for name, value in table.transport_environment().items()
+        SetEnvironmentVariable(name, value) for name, value in table.transport_environment().items()
     ]
     return LaunchDescription([*arguments, *environment, OpaqueFunction(function=_start)])

@@ -10,12 +10,6 @@ import numpy as np
 import pytest
 import rclpy
 from amt_msgs.msg import HandPose, HandPoseArray, RetargetStatus
-from amt_perception.hand.joints import Side
-from amt_perception.hand.kinematics import HandKinematics
-from amt_perception.hand.mano_files import load_hand_model
-from amt_retarget.robot.robot import Robot
-from amt_retarget.ros import topics
-from amt_retarget.ros.transforms import transform_message
 from geometry_msgs.msg import Point
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -23,6 +17,13 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
+
+from amt_perception.hand.joints import Side
+from amt_perception.hand.kinematics import HandKinematics
+from amt_perception.hand.mano_files import load_hand_model
+from amt_retarget.robot.robot import Robot
+from amt_retarget.ros import topics
+from amt_retarget.ros.transforms import transform_message
 
 PERIOD_S = 1 / 30
 CAMERA = "camera_optical_frame"

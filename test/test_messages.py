@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from amt_msgs.msg import Contact, HandPose, RetargetStatus
+
 from amt_perception.estimators.interface import ScaleSource, TrackState
 from amt_perception.hand.joints import JOINT_NAMES, Side
 from amt_retarget.retarget.hand_frame import Side as RetargetSide

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import runner, table
 

@@ -67,9 +67,7 @@ def wait_for_end(pids: list[int], seconds: float) -> float:
 
 
 @pytest.mark.parametrize("victim", NODES)
-def test_a_killed_node_is_reported_and_ends_the_others(
-    start: Start, victim: str
-) -> None:
+def test_a_killed_node_is_reported_and_ends_the_others(start: Start, victim: str) -> None:
     runner, nodes = start_without_video(start)
     os.kill(nodes[victim], signal.SIGKILL)
     _, errors = runner.communicate(timeout=15)

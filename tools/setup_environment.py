@@ -187,12 +187,19 @@ def main() -> None:
     step(
         "install the Python packages",
         [
-            *pip, "--no-deps", "--no-build-isolation",
+            *pip,
+            "--no-deps",
+            "--no-build-isolation",
             # As path entries: import hooks come second to the folders of the same names here.
-            "--config-settings", "editable_mode=compat", *editable,
-        ],  # fmt: skip
+            "--config-settings",
+            "editable_mode=compat",
+            *editable,
+        ],
     )
-    step("fetch MediaPipe's hand models", [python, "-m", "amt_perception.estimators.mediapipe_models"])
+    step(
+        "fetch MediaPipe's hand models",
+        [python, "-m", "amt_perception.estimators.mediapipe_models"],
+    )
     STAMP.write_text(wanted)
     print("Ready. 'source .venv/bin/activate' for a shell with everything in it.")
 

@@ -1,1 +1,1 @@
-"""From camera images to hand poses, object poses and contacts. The library knows no ROS; `nodes` does."""
+"""From images to hand poses, object poses and contacts. Only `nodes` knows ROS."""

@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from amt_perception.camera.container import missing_bytes
 
 FTYP = struct.pack(">I4s8x", 16, b"ftyp")

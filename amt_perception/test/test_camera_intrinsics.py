@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from amt_perception.camera.intrinsics import Intrinsics, load_intrinsics
 from amt_perception.errors import AmtError
 

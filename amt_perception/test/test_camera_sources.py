@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from amt_perception.camera.sources import open_source
 from amt_perception.errors import AmtError
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from amt_perception.camera.sources import open_source
 from amt_perception.demo.compose import HEADER_HEIGHT, PANEL_HEIGHT, write_demo_video
 from amt_perception.demo.encoder import video_writer

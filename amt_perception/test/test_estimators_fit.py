@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.estimators.detection import HandDetection
 from amt_perception.estimators.hand_fit import HandFitter, HandSize, HandState
@@ -16,7 +18,6 @@ from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import BONES, MANO_TO_21, Side
 from amt_perception.hand.limits import JointLimits
 from amt_perception.metrics.pose import procrustes_mpjpe
-from scipy.spatial.transform import Rotation
 
 CAMERA = Intrinsics.from_field_of_view(1280, 720)
 MEAN_SIZE = HandSize(np.zeros(10), 1.0)

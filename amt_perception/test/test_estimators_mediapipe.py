@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.errors import AmtError
 from amt_perception.estimators import mediapipe_models

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from amt_perception.estimators.hand_fit import HandState
 from amt_perception.estimators.smoothing import FINGER_ANGLE, LOG_DEPTH, StateSmoother
 from amt_perception.metrics.jitter import lag_frames
-from scipy.spatial.transform import Rotation
 
 FRAME = 1.0 / 30.0
 

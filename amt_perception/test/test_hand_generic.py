@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
 from amt_perception.errors import AmtError
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.generic.skeleton import SHAPE_NAMES

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import BASES, MANO_PARENTS, MANO_TO_21, PARENTS, TIPS, WRIST, Side
 from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.mirror import mirror_model, mirror_pose
-from scipy.spatial.transform import Rotation
 
 SHARED = Path(
     os.environ.get("AMT_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import MANO_JOINT_NAMES, TIPS, Side
 from amt_perception.hand.kinematics import HandKinematics

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+
 from amt_perception.errors import AmtError
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side

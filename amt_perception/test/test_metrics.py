@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
 from amt_perception.metrics.jitter import (
     bone_length_variation,
     jitter_rms,
@@ -9,8 +12,6 @@ from amt_perception.metrics.jitter import (
     savgol_residual,
 )
 from amt_perception.metrics.pose import mpjpe, procrustes_align, procrustes_mpjpe
-from scipy.optimize import least_squares
-from scipy.spatial.transform import Rotation
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from amt_perception.estimators.detection import HandDetection, remove_duplicates
 from amt_perception.estimators.interface import TrackState
 from amt_perception.estimators.tracking import FORGOTTEN_S, PREDICTED_S, HandTracker

@@ -1,1 +1,1 @@
-"""From hand poses to joint commands of an Allegro hand on a UR arm. The library knows no ROS; `nodes` does."""
+"""From hand poses to joint commands. Only `nodes` and `ros` know ROS."""

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from amt_retarget.retarget.hand_frame import Side, hand_frame, mirrored
 from scipy.spatial.transform import Rotation
+
+from amt_retarget.retarget.hand_frame import Side, hand_frame, mirrored
 
 
 def open_right_hand() -> np.ndarray:

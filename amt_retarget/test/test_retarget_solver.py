@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import Side, hand_frame
 from amt_retarget.retarget.objectives import FINGERTIP_RADIUS_M, HandArmKinematics
@@ -14,7 +16,6 @@ from amt_retarget.retarget.solver import ELBOW_MARGIN_RAD, Retargeter
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import CommandGuard
 from amt_retarget.safety.state import NO_REASON, Reason
-from scipy.spatial.transform import Rotation
 
 SHARED = Path(
     os.environ.get("AMT_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import HandFrame
 from amt_retarget.retarget.settings import RetargetSettings

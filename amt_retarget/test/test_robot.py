@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot import description
 from amt_retarget.robot.description import ARMS, FINGERS, HANDS, urdf_path
 from amt_retarget.robot.expand import expand
 from amt_retarget.robot.robot import Robot
-from scipy.spatial.transform import Rotation
 
 SHARED = Path(
     os.environ.get("AMT_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from amt_retarget.errors import RetargetError
 from amt_retarget.safety.limits import CommandGuard, JointLimits
 

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from amt_retarget.errors import RetargetError
 from amt_retarget.safety.watchdog import InputWatchdog
 

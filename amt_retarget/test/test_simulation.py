@@ -10,6 +10,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.description import ARMS, FINGERS, HANDS
 from amt_retarget.robot.robot import Robot

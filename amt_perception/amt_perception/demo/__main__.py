@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from amt_retarget.errors import RetargetError
-
 from amt_perception.camera.sources import ImageSource, open_source
 from amt_perception.demo.run import record, use_private_domain
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import table
 from amt_perception.pipeline.runner import Pipeline
+from amt_retarget.errors import RetargetError
 
 if TYPE_CHECKING:
     from amt_perception.demo.recording import Recording
@@ -39,16 +38,24 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m amt_perception.demo", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--video", default="sample", help="video file, folder of images, camera (0) or 'sample'")
-    parser.add_argument("--frame-rate", default=defaults["frame_rate"], help="frames per second, for a folder of images")
+    parser.add_argument(
+        "--video", default="sample", help="video file, folder of images, camera (0) or 'sample'"
+    )
+    parser.add_argument("--frame-rate", default=defaults["frame_rate"], help="of a folder (Hz)")
     parser.add_argument("--robot", default=defaults["robot"], help="ur5e or ur10e")
-    parser.add_argument("--hand", default=defaults["hand"], help="right or left: whose hand drives the robot")
-    parser.add_argument("--estimator", default=defaults["estimator"])
+    parser.add_argument(
+        "--hand", default=defaults["hand"], help="whose hand drives the robot: right or left"
+    )
+    parser.add_argument("--estimator", default=defaults["estimator"], help="hand estimator")
     parser.add_argument("--mano", default=defaults["mano"], help="folder with your MANO files")
-    parser.add_argument("--camera-info-file", default=defaults["camera_info_file"], help="calibration YAML of the camera")
-    parser.add_argument("--seconds", type=float, help=f"stop after this time (a camera: {CAMERA_SECONDS:g})")
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
-    return parser.parse_args(arguments)  # fmt: skip
+    parser.add_argument(
+        "--camera-info-file", default=defaults["camera_info_file"], help="calibration YAML"
+    )
+    parser.add_argument(
+        "--seconds", type=float, help=f"stop after this time (a camera: {CAMERA_SECONDS:g})"
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for results")
+    return parser.parse_args(arguments)
 
 
 def check_writable(folder: Path) -> None:
@@ -85,17 +92,15 @@ def run(arguments: argparse.Namespace) -> None:
         _write(recording, source, arguments.out)
 
 
-def _record(
-    values: table.Values, source: ImageSource, arguments: argparse.Namespace
-) -> Recording:
+def _record(values: table.Values, source: ImageSource, arguments: argparse.Namespace) -> Recording:
     domain = use_private_domain()
     print(f"Running the pipeline on {source.name} (ROS_DOMAIN_ID={domain}) ...", flush=True)
     import rclpy
-    from amt_retarget.robot.robot import Robot
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
     from amt_perception.demo.recorder import Recorder
+    from amt_retarget.robot.robot import Robot
 
     robot = Robot.load(values["robot"], values["hand"])
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -119,11 +124,10 @@ def _record(
 
 
 def _write(recording: Recording, source: ImageSource, out: Path) -> None:
-    from amt_retarget.simulation.renderer import RobotRenderer
-
     from amt_perception.demo.compose import write_demo_video
     from amt_perception.demo.plots import write_joint_plot
     from amt_perception.demo.summary import format_table, summarize, write_summary
+    from amt_retarget.simulation.renderer import RobotRenderer
 
     robot, hand = recording.meta["robot"], recording.meta["hand"]
     with (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from amt_msgs.msg import HandPose, HandPoseArray, RetargetStatus
-from amt_retarget.ros import topics
-from amt_retarget.ros.transforms import seconds
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -14,6 +12,8 @@ from sensor_msgs.msg import CameraInfo, JointState
 
 from amt_perception.demo.recording import MAX_HANDS, NO_TRACK, Recording
 from amt_perception.estimators.interface import TrackState
+from amt_retarget.ros import topics
+from amt_retarget.ros.transforms import seconds
 
 KEEP_ALL = QoSProfile(depth=500, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -51,7 +51,7 @@ class Recorder(Node):
 
     @property
     def pipeline_ready(self) -> bool:
-        """Whether the robot reports its joints, the retargeter its state, and images are awaited."""
+        """Whether robot and retargeter report their states, and images are awaited."""
         listeners = self.count_subscribers(topics.IMAGE)
         return bool(self._joint_states) and bool(self._statuses) and listeners > 0
 
@@ -122,9 +122,7 @@ class Recorder(Node):
         images = set(self._image_times)
         status_times = np.array([time for time, _ in self._statuses])
         last_status = np.searchsorted(status_times, [time for _, time, _ in self._commands])
-        statuses = [
-            self._statuses[min(index, len(self._statuses) - 1)][1] for index in last_status
-        ]
+        statuses = [self._statuses[min(index, len(self._statuses) - 1)][1] for index in last_status]
         joint_count = len(self._joint_names)
         return Recording(
             frame_times=np.array(self._image_times) - start,

@@ -23,7 +23,7 @@ SPIN_S = 0.02
 
 
 def use_private_domain() -> int:
-    """Keep the demo's topics on this machine and off other robots' domain, unless the user chose one.
+    """Keep the demo's topics on this machine and off real robots, unless the user chose a domain.
 
     Call it before rclpy is initialised. Returns the domain.
     """

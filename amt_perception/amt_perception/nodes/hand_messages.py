@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from amt_msgs.msg import HandPose
-from amt_retarget.ros.transforms import fill_pose
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from amt_perception.estimators.interface import HandEstimate, TrackState
 from amt_perception.hand.joints import BONES, Side
+from amt_retarget.ros.transforms import fill_pose
 
 COLOURS = {Side.LEFT: (0.20, 0.55, 0.95), Side.RIGHT: (0.95, 0.45, 0.15)}
 MIDDLE_MCP = 9

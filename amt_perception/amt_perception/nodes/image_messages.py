@@ -15,7 +15,10 @@ DISTORTION_MODELS = ("plumb_bob", "rational_polynomial")
 
 
 def fill_image(message: Image, image: np.ndarray) -> None:
-    """Write [H, W, 3] uint8 RGB into a message: one copy (a numpy array in `data` takes 100x longer)."""
+    """Write [H, W, 3] uint8 RGB into a message with one copy.
+
+    A numpy array assigned to `data` would take a hundred times longer.
+    """
     message.height, message.width = image.shape[:2]
     message.encoding = "rgb8"
     message.is_bigendian = 0

@@ -9,10 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from amt_msgs.msg import HandPose, HandPoseArray
-from amt_retarget.ros import topics
-from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
-from amt_retarget.ros.lifetime import run_node
-from amt_retarget.ros.transforms import seconds, transform_message
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -30,6 +26,10 @@ from amt_perception.nodes.image_messages import (
     image_array,
     intrinsics_from_message,
 )
+from amt_retarget.ros import topics
+from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
+from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.transforms import seconds, transform_message
 
 DIAGNOSTICS_PERIOD_S = 1.0
 RATE_WINDOW = 60

@@ -1,4 +1,4 @@
-"""Publishes the images of a video file, a folder or a camera, their intrinsics and the camera's tf."""
+"""Publishes the images of a file, a folder or a camera, their intrinsics and the camera's tf."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from amt_retarget.ros import topics
-from amt_retarget.ros.lifetime import run_node
-from amt_retarget.ros.transforms import transform_message
 from rclpy.node import Node
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
@@ -21,6 +18,9 @@ from amt_perception.camera.intrinsics import Intrinsics, load_intrinsics
 from amt_perception.camera.sources import Frame, open_source
 from amt_perception.errors import AmtError
 from amt_perception.nodes.image_messages import camera_info_message, fill_image
+from amt_retarget.ros import topics
+from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.transforms import transform_message
 
 LISTENER_WAIT_S = 20.0
 

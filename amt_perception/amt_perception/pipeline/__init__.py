@@ -1,1 +1,1 @@
-"""The pipeline as one table of arguments and nodes, and a runner for machines without ROS's launch."""
+"""The pipeline as one table, and a runner for machines without ROS's launch."""

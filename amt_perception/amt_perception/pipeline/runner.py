@@ -151,13 +151,15 @@ def parse(arguments: list[str]) -> table.Values:
     for argument in arguments:
         name, separator, value = argument.partition(":=")
         if not separator:
-            raise AmtError(f"'{argument}' is not of the form name:=value; --show-args lists the names.")
+            raise AmtError(
+                f"'{argument}' is not of the form name:=value; --show-args lists the names."
+            )
         values[name] = value
     return values
 
 
 def show_arguments() -> str:
-    """All arguments with description, choices and default, as `ros2 launch --show-args` prints them."""
+    """All arguments with description, choices and default."""
     lines = ["Arguments (pass as name:=value):"]
     for argument in table.ARGUMENTS:
         choices = f" One of: {', '.join(argument.choices)}." if argument.choices else ""

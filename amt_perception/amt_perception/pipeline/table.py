@@ -1,7 +1,7 @@
 """The one description of the pipeline: arguments, processes and their parameters. It knows no ROS.
 
-`launch/pipeline.launch.py` turns it into launch actions; `runner.py` starts the same processes where
-ROS's `launch` is not installed.
+`launch/pipeline.launch.py` turns it into launch actions; `runner.py` starts the same processes
+where ROS's `launch` is not installed.
 """
 
 from __future__ import annotations
@@ -32,35 +32,150 @@ class Argument:
 
 
 ARGUMENTS = (
-    Argument("namespace", "", "namespace of all nodes"),
-    Argument("params_file", "", "YAML file with ROS parameters; it wins over the arguments"),
-    Argument("video", "0", "video file, folder of images, camera (0, 1, /dev/video0), 'sample' for the built-in clip, or 'none' when another node publishes the images"),
-    Argument("frame_rate", "0.0", "images per second: needed for a folder, asked of a camera, replaces a file's own times; 0: the source's own"),
-    Argument("image_topic", "image_raw", "topic of the images (sensor_msgs/Image)"),
-    Argument("camera_info_topic", "camera_info", "topic of the camera's intrinsics (sensor_msgs/CameraInfo)"),
-    Argument("camera_info_file", "", "calibration YAML of the camera that `video` shows; empty: a field of view of 60 degrees is assumed"),
-    Argument("camera_frame", "camera_optical_frame", "frame of the images: x right, y down, z forward"),
-    Argument("base_frame", "base_link", "base frame of the robot"),
-    Argument("camera_pose", "1.2 0.0 0.55 -1.5708 0.0 1.5708", "x y z (m) roll pitch yaw (rad) of camera_frame in base_frame; empty when another node publishes it on /tf"),
-    Argument("hand", "right", "which hand of the person drives the robot; the Allegro is of the same side", ("right", "left")),
-    Argument("robot", "ur5e", "arm under the Allegro hand", ("ur5e", "ur10e")),
-    Argument("estimator", "auto", "hand estimator; auto takes the best that is installed", ("auto", "mediapipe")),
-    Argument("mano", "", "folder with your MANO_RIGHT.pkl and MANO_LEFT.pkl; empty: the project's generic hand"),
-    Argument("hand_length_m", "0.0", "length of the person's hand, wrist crease to middle fingertip (m); 0: an adult hand is assumed"),
-    Argument("position_mode", "relative", "relative: the palm starts where the robot's is and follows the hand's motion; absolute: it goes where the hand is", ("relative", "absolute")),
-    Argument("command_interface", "jtc", "UR interface: jtc = scaled_joint_trajectory_controller, forward = forward_position_controller", ("jtc", "forward")),
-    Argument("simulate", "true", "true: start the MuJoCo robot, which listens on the same topics as the real drivers", TRUE_FALSE),
-    Argument("record", "", "folder for a rosbag of all results (needs the ros2 bag command); empty: none"),
-    Argument("use_sim_time", "false", "take the time from /clock", TRUE_FALSE),
-    Argument("autostart", "true", "configure and activate the lifecycle nodes at once", TRUE_FALSE),
-    Argument("use_respawn", "false", "start a node that died again instead of ending the pipeline", TRUE_FALSE),
-    Argument("log_level", "info", "log level of the nodes", ("debug", "info", "warn", "error", "fatal")),
-)  # fmt: skip
+    Argument(
+        "namespace",
+        "",
+        "namespace of all nodes",
+    ),
+    Argument(
+        "params_file",
+        "",
+        "YAML file with ROS parameters; it wins over the arguments",
+    ),
+    Argument(
+        "video",
+        "0",
+        "video file, folder of images, camera (0, 1, /dev/video0), 'sample' for the built-in "
+        "clip, or 'none' when another node publishes the images",
+    ),
+    Argument(
+        "frame_rate",
+        "0.0",
+        "images per second: needed for a folder, asked of a camera, replaces a file's own "
+        "times; 0: the source's own",
+    ),
+    Argument(
+        "image_topic",
+        "image_raw",
+        "topic of the images (sensor_msgs/Image)",
+    ),
+    Argument(
+        "camera_info_topic",
+        "camera_info",
+        "topic of the camera's intrinsics (sensor_msgs/CameraInfo)",
+    ),
+    Argument(
+        "camera_info_file",
+        "",
+        "calibration YAML of the camera that `video` shows; empty: a field of view of 60 "
+        "degrees is assumed",
+    ),
+    Argument(
+        "camera_frame",
+        "camera_optical_frame",
+        "frame of the images: x right, y down, z forward",
+    ),
+    Argument(
+        "base_frame",
+        "base_link",
+        "base frame of the robot",
+    ),
+    Argument(
+        "camera_pose",
+        "1.2 0.0 0.55 -1.5708 0.0 1.5708",
+        "x y z (m) roll pitch yaw (rad) of camera_frame in base_frame; empty when another "
+        "node publishes it on /tf",
+    ),
+    Argument(
+        "hand",
+        "right",
+        "which hand of the person drives the robot; the Allegro is of the same side",
+        ("right", "left"),
+    ),
+    Argument(
+        "robot",
+        "ur5e",
+        "arm under the Allegro hand",
+        ("ur5e", "ur10e"),
+    ),
+    Argument(
+        "estimator",
+        "auto",
+        "hand estimator; auto takes the best that is installed",
+        ("auto", "mediapipe"),
+    ),
+    Argument(
+        "mano",
+        "",
+        "folder with your MANO_RIGHT.pkl and MANO_LEFT.pkl; empty: the project's generic hand",
+    ),
+    Argument(
+        "hand_length_m",
+        "0.0",
+        "length of the person's hand, wrist crease to middle fingertip (m); 0: an adult hand "
+        "is assumed",
+    ),
+    Argument(
+        "position_mode",
+        "relative",
+        "relative: the palm starts where the robot's is and follows the hand's motion; "
+        "absolute: it goes where the hand is",
+        ("relative", "absolute"),
+    ),
+    Argument(
+        "command_interface",
+        "jtc",
+        "UR interface: jtc = scaled_joint_trajectory_controller, forward = "
+        "forward_position_controller",
+        ("jtc", "forward"),
+    ),
+    Argument(
+        "simulate",
+        "true",
+        "true: start the MuJoCo robot, which listens on the same topics as the real drivers",
+        TRUE_FALSE,
+    ),
+    Argument(
+        "record",
+        "",
+        "folder for a rosbag of all results (needs the ros2 bag command); empty: none",
+    ),
+    Argument(
+        "use_sim_time",
+        "false",
+        "take the time from /clock",
+        TRUE_FALSE,
+    ),
+    Argument(
+        "autostart",
+        "true",
+        "configure and activate the lifecycle nodes at once",
+        TRUE_FALSE,
+    ),
+    Argument(
+        "use_respawn",
+        "false",
+        "start a node that died again instead of ending the pipeline",
+        TRUE_FALSE,
+    ),
+    Argument(
+        "log_level",
+        "info",
+        "log level of the nodes",
+        ("debug", "info", "warn", "error", "fatal"),
+    ),
+)
 
 RECORDED_TOPICS = (
-    "/amt/hands", "/amt/joint_command", "/amt/retarget_status", "/joint_states", "/tf", "/tf_static",
-    "/robot_description", "/diagnostics",
-)  # fmt: skip
+    "/amt/hands",
+    "/amt/joint_command",
+    "/amt/retarget_status",
+    "/joint_states",
+    "/tf",
+    "/tf_static",
+    "/robot_description",
+    "/diagnostics",
+)
 
 
 @dataclass(frozen=True)

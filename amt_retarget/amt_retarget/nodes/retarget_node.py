@@ -81,7 +81,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         interface = self._text("command_interface")
         if interface not in COMMAND_INTERFACES:
             raise RetargetError(
-                f"command_interface is '{interface}'; choose one of {', '.join(COMMAND_INTERFACES)}."
+                f"command_interface is '{interface}'; choose {' or '.join(COMMAND_INTERFACES)}."
             )
         self._robot = Robot.load(self._text("robot"), self._text("hand"))
         self._side = int(Side[self._robot.hand.upper()])
@@ -101,9 +101,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._watchdog = InputWatchdog(self._number("input_timeout_s"))
         self._base_frame = self._text("base_frame")
         self._drivers = DriverPublishers(self, interface)
-        self._commands = self.create_publisher(
-            JointState, topics.JOINT_COMMAND, topics.KEPT_QOS
-        )
+        self._commands = self.create_publisher(JointState, topics.JOINT_COMMAND, topics.KEPT_QOS)
         self._statuses = self.create_publisher(
             RetargetStatus, topics.RETARGET_STATUS, topics.LATCHED_QOS
         )

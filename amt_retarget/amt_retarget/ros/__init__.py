@@ -1,1 +1,1 @@
-"""What the nodes of both packages share: topic names, QoS, process lifetime, life cycle, transforms."""
+"""What the nodes of both packages share: topics, QoS, lifetime, life cycle, transforms."""

@@ -1,4 +1,4 @@
-"""Life and death of a node's process: one sentence for a user's mistake, no orphans, clean signals."""
+"""Life and death of a node's process: one sentence for a mistake, no orphans, clean signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tf without tf2_ros, which exists only in a ROS installation: publish transforms and look them up."""
+"""tf without tf2_ros, which exists only in a ROS installation: publishing and looking up."""
 
 from __future__ import annotations
 

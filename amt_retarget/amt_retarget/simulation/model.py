@@ -24,8 +24,8 @@ DAMPING_RATIO = 0.9
 STOP_SOLREF = (0.004, 1.0)
 STOP_SOLIMP = (0.995, 0.999)
 STOP_MARGIN = 0.01
-"""Mechanical stops as stiff as the time step allows. MuJoCo's default ones give way by 0.1 rad where
-fingers press on each other; the margin (rad) makes a stop begin before the limit, never beyond."""
+"""Mechanical stops as stiff as the time step allows. MuJoCo's default ones give way by 0.1 rad
+where fingers press on each other; the margin (rad) lets a stop begin before the limit."""
 
 HAND_ARMATURE = 1e-3
 ARM_ARMATURE = 0.1
