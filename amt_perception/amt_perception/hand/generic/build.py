@@ -56,7 +56,7 @@ def _relaxed_skin(skeleton: Skeleton, rough: RoughHand, neighbours: csr_array) -
     """[778, 3] vertices on the skin, evenly spread over the palm, in the wrist's frame."""
     flesh = build_flesh(skeleton)
     vertices = flesh.project(rough.vertices, rough.groups, steps=6)
-    free = ((rough.groups == PALM) | rough.on_thumb_root) & ~rough.on_wrist_loop
+    free = ((rough.groups == PALM) | rough.on_roots) & ~rough.on_wrist_loop
     for _ in range(_RELAXATION_ROUNDS):
         vertices[free] += 0.6 * (_pull(neighbours, vertices) - vertices)[free]
         vertices = flesh.project(vertices, rough.groups, steps=2)
