@@ -26,15 +26,15 @@ _LITTLE_SIDE = (2, 3, 4, 5)
 
 # Rings of a finger as (bone, fraction of the bone), with one at each bending joint.
 _FINGER_RINGS = (
-    (0, 0.66), (0, 0.86), (1, 0.0), (1, 0.3), (1, 0.74),
+    (0, 0.59), (0, 0.83), (1, 0.0), (1, 0.3), (1, 0.74),
     (2, 0.0), (2, 0.28), (2, 0.55), (2, 0.8), (2, 0.95),
 )  # fmt: skip
 _THUMB_RINGS = (
-    (0, 0.55), (0, 0.7), (0, 0.86), (1, 0.0), (1, 0.2), (1, 0.5), (1, 0.8),
+    (0, 0.46), (0, 0.64), (0, 0.83), (1, 0.0), (1, 0.2), (1, 0.5), (1, 0.8),
     (2, 0.02), (2, 0.35), (2, 0.65), (2, 0.9),
 )  # fmt: skip
 _ROOT_RINGS = (2, 1, 1, 1, 1)
-_WEB = 0.45
+_WEB = 0.34
 """Where the fingers part: fraction of the first phalanx."""
 
 _PALM_ROWS = 11

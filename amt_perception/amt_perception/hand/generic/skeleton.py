@@ -25,6 +25,11 @@ _PHALANGES = (
     (32.7, 18.1, 19.7),
 )
 
+# MANO and MediaPipe put the joints where the fingers and the thumb's metacarpal start further out
+# than the radiographs: over the visible knuckle rather than in the head of the bone (measured: the
+# joints of a recorded MANO hand, and MediaPipe on pictures of this hand; 5 to 14 mm).
+_BASE_JOINT_SHIFT = 7.5
+
 # Where the metacarpals start, from the wrist's centre of rotation (mm), thumb to pinky.
 _CARPUS = ((-17, -11, 19), (-18, -1, 11), (-25, 1, 1), (-24, 0, -8), (-21, -3, -16))
 
@@ -127,9 +132,10 @@ def build_skeleton(shape: np.ndarray) -> Skeleton:
         points = [base]
         for bone in range(3):
             length = _PHALANGES[finger][bone] * finger_length[finger] * outer[bone]
-            points.append(
-                points[-1] + length * _direction(_SPLAY[finger][bone], _ELEVATION[finger][bone])
-            )
+            along = _direction(_SPLAY[finger][bone], _ELEVATION[finger][bone])
+            points.append(points[-1] + length * along)
+            if bone == 0:
+                points[0] = base + _BASE_JOINT_SHIFT * along
         joints[list(FINGER_JOINTS[finger])] = points[:3]
         tips[finger] = points[3]
 
