@@ -13,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 
 from amt_perception.hand.generic.flesh import PALM
-from amt_perception.hand.generic.skeleton import THUMB_NAIL, Skeleton
+from amt_perception.hand.generic.skeleton import Skeleton
 from amt_perception.hand.generic.surface import Surface
 from amt_perception.hand.joints import MANO_TIP_VERTICES
+from amt_perception.hand.limits import THUMB_NAIL
 
 # A finger's ring by angle, from its thumb's side over the back of the hand. Neighbouring fingers
 # share four vertices of the rings where they start.

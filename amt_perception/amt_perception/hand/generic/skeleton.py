@@ -52,9 +52,8 @@ _ELEVATION = (
     (3.0, -2.0, -12.0),
 )
 
-# Half the breadth of the finger at its base, its two inner joints and its tip (mm). The joint
-# breadths are those of a mixed adult population (Greiner, "Hand anthropometry of U.S. Army
-# personnel", TR-92/011, 1991: index 18 to 20 mm at the middle joint, 16 to 18 mm at the last).
+# Half the breadth of each finger at its base, its two inner joints and its tip (mm). Drawn by eye to
+# the likeness of an adult hand; no joint position depends on them.
 _GIRTH = (
     (14.0, 11.2, 10.2, 8.2),
     (10.6, 9.3, 8.2, 6.8),
@@ -62,9 +61,6 @@ _GIRTH = (
     (10.2, 8.8, 7.8, 6.6),
     (9.2, 7.9, 7.0, 5.9),
 )
-
-THUMB_NAIL = (0.35, 0.85, 0.38)
-"""Which way the thumb's nail faces at rest: a third of a right angle out of the hand's plane."""
 
 SHAPE_NAMES = (
     "overall size",
