@@ -41,6 +41,7 @@ class Flesh:
         sees = (self.group == PALM) | (group[:, None] == PALM) | (self.group == group[:, None])
         for _ in range(steps):
             value, gradient = self._field(points, sees)
+            # In a cleft the normals cancel; the bound keeps the step short there.
             slope = np.maximum((gradient**2).sum(1), 0.3)
             points -= (value / slope)[:, None] * gradient
         return points
