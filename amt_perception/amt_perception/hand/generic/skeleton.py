@@ -52,7 +52,7 @@ _ELEVATION = (
     (3.0, -2.0, -12.0),
 )
 
-# Half the breadth of each finger at its base, its two inner joints and its tip (mm). Drawn by eye to
+# Half the breadth of each finger at its base, inner joints and tip (mm). Drawn by eye to
 # the likeness of an adult hand; no joint position depends on them.
 _GIRTH = (
     (14.0, 11.2, 10.2, 8.2),
