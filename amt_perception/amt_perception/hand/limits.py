@@ -20,8 +20,9 @@ from amt_perception.hand.model_data import HandModelData
 # extension of the MCP to 45; thumb MCP 0..50, IP 0..80); abduction: Lin, Wu and Huang, "Modeling
 # the constraints of human hand motion", 2000 (+-15 from the neutral finger; the rest pose is
 # splayed, so the range reaches further inwards). Thumb CMC: Cooney et al., J. Bone Joint Surg.
-# 63-A, 1981 (53 flexion, 42 abduction, 17 rotation), wider by what the carpus adds. The rest is
-# the passive play of a joint that is pressed against an object.
+# 63-A, 1981 (53 flexion, 42 abduction, 17 rotation), wider by what the carpus adds. The other
+# values are this project's: the passive play of a joint pressed against an object, wide enough that
+# a recorded MANO grasp stays inside but for a few degrees.
 _MCP = ((-35, 95), (-25, 25), (-20, 20))
 _PIP = ((-10, 110), (-8, 8), (-15, 15))
 _DIP = ((-15, 90), (-6, 6), (-10, 10))
