@@ -143,8 +143,8 @@ def test_recorded_mano_poses_give_the_recorded_postures() -> None:
         cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1)
         angles.append(np.degrees(np.arccos(cosine / np.linalg.norm(theirs, axis=1))))
         distances.append(np.linalg.norm(joints - joints[0] - recorded + recorded[0], axis=1))
-    assert np.mean(angles) < 6
-    assert np.mean(distances) < 0.012
+    assert np.mean(angles) < 3.5  # measured 2.4 degrees
+    assert np.mean(distances) < 0.010  # measured 8.5 mm; that person's hand is smaller
 
 
 def test_fast_enough_for_video() -> None:

@@ -1,8 +1,9 @@
 """Fast forward kinematics of a MANO-format hand in numpy, with its analytic Jacobian.
 
 The 16 joints are exactly those of MANO's linear blend skinning. A fingertip is carried rigidly by
-its last bone, which leaves out the pose correctives and blended weights at the tip's vertex: on
-the generic hand the difference to the full skin (`HandModel`) is below a micrometre.
+its last bone, which leaves out the pose correctives and blended weights at the tip's vertex: none
+on the generic hand (equal to `HandModel` within its single precision); on a recorded MANO hand the
+tips stayed within 0.7 mm of such a point through a grasp (0.2 to 0.3 mm RMS).
 """
 
 from __future__ import annotations

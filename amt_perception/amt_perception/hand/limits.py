@@ -20,8 +20,9 @@ from amt_perception.hand.model_data import HandModelData
 # extension of the MCP to 45; thumb MCP 0..50, IP 0..80); abduction: Lin, Wu and Huang, "Modeling
 # the constraints of human hand motion", 2000 (+-15 from the neutral finger; the rest pose is
 # splayed, so the range reaches further inwards). Thumb CMC: Cooney et al., J. Bone Joint Surg.
-# 63-A, 1981 (53 flexion, 42 abduction, 17 rotation), wider by what the carpus adds. The rest is
-# the passive play of a joint that is pressed against an object.
+# 63-A, 1981 (53 flexion, 42 abduction, 17 rotation), wider by what the carpus adds. The other
+# values are this project's: the passive play of a joint pressed against an object, wide enough that
+# a recorded MANO grasp stays inside but for a few degrees.
 _MCP = ((-35, 95), (-25, 25), (-20, 20))
 _PIP = ((-10, 110), (-8, 8), (-15, 15))
 _DIP = ((-15, 90), (-6, 6), (-10, 10))
@@ -36,9 +37,10 @@ _RANGES = np.radians([
     _THUMB_CMC, _THUMB_MCP, _THUMB_IP,
 ])  # fmt: skip
 
-_THUMB_NAIL = (0.85, 0.38, 0.35)
-"""Which way the thumb's nail faces at rest: shares of the back of the hand, the thumb's side and
-the wrist. Recorded MANO grasps then turn the thumb's base in almost pure flexion."""
+THUMB_NAIL = (0.35, 0.85, 0.38)
+"""Which way the thumb's nail faces at rest: shares towards the wrist, the back of the hand and the
+thumb's side (x, y, z of a right hand). With it, the thumb's base turns in almost pure flexion in
+recorded MANO grasps."""
 
 
 class JointLimits:
@@ -92,7 +94,7 @@ def anatomical_axes(joints: np.ndarray, tips: np.ndarray, side: Side) -> np.ndar
     back = _unit(mirror * np.cross(pinky, index))
     towards_wrist = -_unit(joints[4] - joints[0])
     towards_thumb = mirror * np.cross(towards_wrist, back)
-    nail = np.array([back, towards_thumb, towards_wrist]).T @ np.array(_THUMB_NAIL)
+    nail = np.array([towards_wrist, back, towards_thumb]).T @ np.array(THUMB_NAIL)
 
     ends = np.vstack([joints[2:4], tips[1], joints[5:7], tips[2], joints[8:10], tips[4],
                       joints[11:13], tips[3], joints[14:16], tips[0]])  # fmt: skip

@@ -24,10 +24,10 @@ _RELAXATION_ROUNDS = 60
 
 @lru_cache(maxsize=2)
 def generic_hand(side: Side) -> HandModelData:
-    """The generic adult hand in MANO's format (hand length 0.19 m, breadth 0.085 m).
+    """The generic adult hand in MANO's format (hand length 0.19 m, breadth 0.084 m).
 
-    Built in under a second at the first call, then kept. The left hand is the right one's mirror
-    image.
+    Built in about a second at the first call, then kept. It has no pose correctives (posedirs are
+    zero); the left hand is the right one's mirror image. Raises AmtError for an unknown side.
     """
     if side == Side.LEFT:
         return mirror_model(generic_hand(Side.RIGHT))
@@ -56,7 +56,7 @@ def _relaxed_skin(skeleton: Skeleton, rough: RoughHand, neighbours: csr_array) -
     """[778, 3] vertices on the skin, evenly spread over the palm, in the wrist's frame."""
     flesh = build_flesh(skeleton)
     vertices = flesh.project(rough.vertices, rough.groups, steps=6)
-    free = ((rough.groups == PALM) | rough.on_thumb_root) & ~rough.on_wrist_loop
+    free = ((rough.groups == PALM) | rough.on_roots) & ~rough.on_wrist_loop
     for _ in range(_RELAXATION_ROUNDS):
         vertices[free] += 0.6 * (_pull(neighbours, vertices) - vertices)[free]
         vertices = flesh.project(vertices, rough.groups, steps=2)

@@ -41,6 +41,7 @@ class Flesh:
         sees = (self.group == PALM) | (group[:, None] == PALM) | (self.group == group[:, None])
         for _ in range(steps):
             value, gradient = self._field(points, sees)
+            # In a cleft the normals cancel; the bound keeps the step short there.
             slope = np.maximum((gradient**2).sum(1), 0.3)
             points -= (value / slope)[:, None] * gradient
         return points
@@ -124,7 +125,7 @@ def build_flesh(skeleton: Skeleton) -> Flesh:
     thumb, index, pinky = (skeleton.chain(finger) for finger in (0, 1, 4))
     middle_of_thumb = 0.55 * thumb[0] + 0.45 * thumb[1]
     # The ball of the thumb, the web between thumb and index, the ball of the little finger.
-    palm_cone(thumb[0], (0, -3, -3), middle_of_thumb, (-2, -3, -5), (13, 12), thick)
+    palm_cone(carpus[0], (0, -3, -3), middle_of_thumb, (-2, -3, -5), (13, 12), thick)
     palm_cone(carpus[1], (0, -9, -1), index[0], (22, -8, 2), (10, 8), thick)
     palm_cone(carpus[4], (4, -7, 0), pinky[0], (14, -6, 1), (11, 9), thick)
     wrist = skeleton.joints[0]

@@ -13,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 
 from amt_perception.hand.generic.flesh import PALM
-from amt_perception.hand.generic.skeleton import THUMB_NAIL, Skeleton
+from amt_perception.hand.generic.skeleton import Skeleton
 from amt_perception.hand.generic.surface import Surface
 from amt_perception.hand.joints import MANO_TIP_VERTICES
+from amt_perception.hand.limits import THUMB_NAIL
 
 # A finger's ring by angle, from its thumb's side over the back of the hand. Neighbouring fingers
 # share four vertices of the rings where they start.
@@ -26,15 +27,15 @@ _LITTLE_SIDE = (2, 3, 4, 5)
 
 # Rings of a finger as (bone, fraction of the bone), with one at each bending joint.
 _FINGER_RINGS = (
-    (0, 0.66), (0, 0.86), (1, 0.0), (1, 0.3), (1, 0.74),
+    (0, 0.59), (0, 0.83), (1, 0.0), (1, 0.3), (1, 0.74),
     (2, 0.0), (2, 0.28), (2, 0.55), (2, 0.8), (2, 0.95),
 )  # fmt: skip
 _THUMB_RINGS = (
-    (0, 0.55), (0, 0.7), (0, 0.86), (1, 0.0), (1, 0.2), (1, 0.5), (1, 0.8),
+    (0, 0.46), (0, 0.64), (0, 0.83), (1, 0.0), (1, 0.2), (1, 0.5), (1, 0.8),
     (2, 0.02), (2, 0.35), (2, 0.65), (2, 0.9),
 )  # fmt: skip
-_THUMB_ROOT_RINGS = 2
-_WEB = 0.45
+_ROOT_RINGS = (2, 1, 1, 1, 1)
+_WEB = 0.34
 """Where the fingers part: fraction of the first phalanx."""
 
 _PALM_ROWS = 11
@@ -62,8 +63,8 @@ class RoughHand:
     """[778] the finger of each vertex, thumb 0 to pinky 4, or PALM."""
     on_wrist_loop: np.ndarray
     """[778] true on the open edge."""
-    on_thumb_root: np.ndarray
-    """[778] true on the thumb's first rings, which belong to the ball of the thumb."""
+    on_roots: np.ndarray
+    """[778] true on the fingers' first rings, which join them to the palm."""
 
 
 def rough_hand(skeleton: Skeleton) -> RoughHand:
@@ -71,10 +72,11 @@ def rough_hand(skeleton: Skeleton) -> RoughHand:
     surface = Surface()
     bases = _finger_bases(surface, skeleton)
     rows = _palm(surface, _outline(bases))
-    thumb_first = len(surface.points)
-    tips = [_finger(surface, skeleton, 0, _hole_edge(rows), _THUMB_RINGS)]
-    for finger, base in enumerate(bases, start=1):
-        tips.append(_finger(surface, skeleton, finger, base, _FINGER_RINGS))
+    tips, roots = [], []
+    for finger, base in enumerate([_hole_edge(rows), *bases]):
+        roots.append(len(surface.points) + np.arange(_ROOT_RINGS[finger] * _RING))
+        rings = _FINGER_RINGS if finger else _THUMB_RINGS
+        tips.append(_finger(surface, skeleton, finger, base, rings))
 
     order = np.zeros(len(surface.points), dtype=int)  # order[new number] = old number
     order[list(MANO_TIP_VERTICES)] = tips
@@ -85,7 +87,7 @@ def rough_hand(skeleton: Skeleton) -> RoughHand:
         faces=np.argsort(order)[np.array(surface.triangles)],
         groups=np.array(surface.groups)[order],
         on_wrist_loop=np.isin(order, rows[0]),
-        on_thumb_root=np.isin(order, thumb_first + np.arange(_THUMB_ROOT_RINGS * _RING)),
+        on_roots=np.isin(order, np.concatenate(roots)),
     )
 
 

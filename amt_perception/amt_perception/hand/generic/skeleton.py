@@ -25,6 +25,11 @@ _PHALANGES = (
     (32.7, 18.1, 19.7),
 )
 
+# MANO and MediaPipe put the joints where the fingers and the thumb's metacarpal start further out
+# than the radiographs: over the visible knuckle rather than in the head of the bone (measured: the
+# joints of a recorded MANO hand, and MediaPipe on pictures of this hand; 5 to 14 mm).
+_BASE_JOINT_SHIFT = 7.5
+
 # Where the metacarpals start, from the wrist's centre of rotation (mm), thumb to pinky.
 _CARPUS = ((-17, -11, 19), (-18, -1, 11), (-25, 1, 1), (-24, 0, -8), (-21, -3, -16))
 
@@ -47,9 +52,8 @@ _ELEVATION = (
     (3.0, -2.0, -12.0),
 )
 
-# Half the breadth of the finger at its base, its two inner joints and its tip (mm). The joint
-# breadths are those of a mixed adult population (Greiner, "Hand anthropometry of U.S. Army
-# personnel", TR-92/011, 1991: index 18 to 20 mm at the middle joint, 16 to 18 mm at the last).
+# Half the breadth of each finger at its base, inner joints and tip (mm). Drawn by eye to
+# the likeness of an adult hand; no joint position depends on them.
 _GIRTH = (
     (14.0, 11.2, 10.2, 8.2),
     (10.6, 9.3, 8.2, 6.8),
@@ -57,9 +61,6 @@ _GIRTH = (
     (10.2, 8.8, 7.8, 6.6),
     (9.2, 7.9, 7.0, 5.9),
 )
-
-THUMB_NAIL = (0.35, 0.85, 0.38)
-"""Which way the thumb's nail faces at rest: a third of a right angle out of the hand's plane."""
 
 SHAPE_NAMES = (
     "overall size",
@@ -127,9 +128,10 @@ def build_skeleton(shape: np.ndarray) -> Skeleton:
         points = [base]
         for bone in range(3):
             length = _PHALANGES[finger][bone] * finger_length[finger] * outer[bone]
-            points.append(
-                points[-1] + length * _direction(_SPLAY[finger][bone], _ELEVATION[finger][bone])
-            )
+            along = _direction(_SPLAY[finger][bone], _ELEVATION[finger][bone])
+            points.append(points[-1] + length * along)
+            if bone == 0:
+                points[0] = base + _BASE_JOINT_SHIFT * along
         joints[list(FINGER_JOINTS[finger])] = points[:3]
         tips[finger] = points[3]
 

@@ -8,10 +8,10 @@ from scipy.sparse import csr_array
 from amt_perception.hand.generic.flesh import PALM
 from amt_perception.hand.generic.skeleton import FINGER_JOINTS, Skeleton
 
-_BEND_WIDTH = (0.9, 0.75, 0.75)
+_BEND_WIDTH = (1.2, 0.75, 0.75)
 """Half-width of the skin that bends at each joint of a finger, in radii of the finger there."""
 _KNUCKLE_SPREAD = 0.007
-_THENAR_SPREAD = 0.012
+_THENAR_SPREAD = 0.016
 _SMOOTHING_ROUNDS = 3
 _REGRESSOR_SUPPORT = 40
 
