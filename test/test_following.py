@@ -23,7 +23,7 @@ from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.mano_files import load_hand_model
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
-from amt_retarget.ros.transforms import transform_message
+from amt_retarget.ros.transforms import transforms_message
 
 PERIOD_S = 1 / 30
 CAMERA = "camera_optical_frame"
@@ -48,11 +48,8 @@ class Person(Node):
             RetargetStatus, topics.RETARGET_STATUS, self._on_status, topics.LATCHED_QOS
         )
         self._tf = self.create_publisher(TFMessage, topics.TF_STATIC, topics.LATCHED_QOS)
-        stamp = self.get_clock().now().to_msg()
-        camera = transform_message(
-            "base_link", CAMERA, stamp, np.array([1.2, 0.0, 0.5]), FROM_THE_FRONT
-        )
-        self._tf.publish(TFMessage(transforms=[camera]))
+        camera = ("base_link", CAMERA, FROM_THE_FRONT, np.array([1.2, 0.0, 0.5]))
+        self._tf.publish(transforms_message([camera], self.get_clock().now().to_msg()))
         self._kinematics = HandKinematics(load_hand_model(Side.RIGHT, None))
 
     def _on_status(self, message: RetargetStatus) -> None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 CAMERA_SECONDS = 20.0
 ROBOT_SIZE = 720
-CLOSE_UP_SIZE = 300
+CLOSE_UP_SIZE = 280
+BORDER = 3
 """Sides of the robot's picture in demo.mp4 and of the close-up of its hand in the corner (px)."""
 
 
@@ -81,6 +82,8 @@ def run(arguments: argparse.Namespace) -> None:
             "estimator": arguments.estimator,
             "mano": arguments.mano,
             "camera_info_file": arguments.camera_info_file,
+            "velocity_scale": "1.0",  # a simulated arm may move as fast as the real one can
+            "max_accel": "15.0",
             "log_level": "warn",
         }
     )
@@ -137,7 +140,9 @@ def _write(recording: Recording, source: ImageSource, out: Path) -> None:
 
         def draw_robot(positions: np.ndarray) -> np.ndarray:
             picture = whole.render(positions)
-            picture[:CLOSE_UP_SIZE, -CLOSE_UP_SIZE:] = close_up.render(positions, view="hand")
+            corner = picture[-CLOSE_UP_SIZE - BORDER :, -CLOSE_UP_SIZE - BORDER :]
+            corner[:] = 255
+            corner[BORDER:, BORDER:] = close_up.render(positions, view="hand")
             return picture
 
         write_demo_video(out / "demo.mp4", recording, source, draw_robot)

@@ -56,7 +56,7 @@ def record(
                 f"The nodes were not ready within {START_TIMEOUT_S:.0f} s; close other programs "
                 "and try again."
             )
-    pipeline.start_node(video[0])
+    pipeline.start_node(video[0], info_listeners=2)  # the perception node and this recorder
     total = None if source.live else source.frame_count
     end = None if seconds is None else time.monotonic() + seconds
     with tqdm(total=total, desc="running", unit="frame", smoothing=0.1) as progress:

@@ -26,7 +26,7 @@ def hand_message(hand: HandEstimate, header: Header) -> HandPose:
     message.track_id = int(hand.track_id)
     message.state = int(hand.state)
     message.confidence = float(hand.confidence)
-    fill_pose(message.wrist.pose, hand.joints[0], hand.wrist_rotation)
+    fill_pose(message.wrist.pose, hand.wrist_rotation, hand.joints[0])
     # The palm's orientation is as uncertain as its far end is, seen from the wrist.
     palm_length = np.linalg.norm(hand.joints[MIDDLE_MCP] - hand.joints[0])
     rotation_sigma = float(hand.joint_sigma[MIDDLE_MCP] / palm_length)

@@ -19,7 +19,6 @@ from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.errors import AmtError
 from amt_perception.estimators.factory import create_estimator
 from amt_perception.estimators.interface import Estimator, FrameEstimate, TrackState
-from amt_perception.hand.joints import Side
 from amt_perception.nodes.hand_messages import hand_markers, hand_message
 from amt_perception.nodes.image_messages import (
     compressed_array,
@@ -29,7 +28,7 @@ from amt_perception.nodes.image_messages import (
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
 from amt_retarget.ros.lifetime import run_node
-from amt_retarget.ros.transforms import seconds, transform_message
+from amt_retarget.ros.transforms import seconds, transforms_message
 
 DIAGNOSTICS_PERIOD_S = 1.0
 RATE_WINDOW = 60
@@ -170,14 +169,16 @@ class PerceptionNode(SelfStartingLifecycleNode):
         if self._marker_publisher.get_subscription_count():
             self._marker_publisher.publish(hand_markers(estimate.hands, header))
         if seen:
-            transforms = [
-                transform_message(
-                    header.frame_id, f"hand_{Side(hand.side).name.lower()}", header.stamp,
-                    hand.joints[0], hand.wrist_rotation,
+            poses = [
+                (
+                    header.frame_id,
+                    f"hand_{hand.side.name.lower()}",
+                    hand.wrist_rotation,
+                    hand.joints[0],
                 )
                 for hand in seen
-            ]  # fmt: skip
-            self._tf_publisher.publish(TFMessage(transforms=transforms))
+            ]
+            self._tf_publisher.publish(transforms_message(poses, header.stamp))
 
     def _publish_diagnostics(self) -> None:
         status = DiagnosticStatus(name="amt: hand perception", hardware_id="camera")

@@ -20,9 +20,11 @@ from amt_perception.errors import AmtError
 from amt_perception.nodes.image_messages import camera_info_message, fill_image
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifetime import run_node
-from amt_retarget.ros.transforms import transform_message
+from amt_retarget.ros.transforms import transforms_message
 
 LISTENER_WAIT_S = 20.0
+SETTLE_S = 0.2
+"""A reader that this side has found needs a moment to find this side."""
 
 
 class VideoNode(Node):
@@ -39,6 +41,7 @@ class VideoNode(Node):
         self._frame_id = str(self.declare_parameter("camera_frame", "camera_optical_frame").value)
         image_topic = str(self.declare_parameter("image_topic", topics.IMAGE).value)
         info_topic = str(self.declare_parameter("camera_info_topic", topics.CAMERA_INFO).value)
+        self._listeners = int(self.declare_parameter("info_listeners", 1).value)
         rate = float(self.declare_parameter("frame_rate", 0.0).value)
 
         self._source = open_source(video, rate or None)
@@ -74,14 +77,9 @@ class VideoNode(Node):
         if not pose:
             return
         self._tf = self.create_publisher(TFMessage, topics.TF_STATIC, topics.LATCHED_QOS)
-        transform = transform_message(
-            base_frame,
-            self._frame_id,
-            self.get_clock().now().to_msg(),
-            np.array(pose[:3]),
-            Rotation.from_euler("xyz", pose[3:]).as_matrix(),
-        )
-        self._tf.publish(TFMessage(transforms=[transform]))
+        rotation = Rotation.from_euler("xyz", pose[3:]).as_matrix()
+        camera = (base_frame, self._frame_id, rotation, np.array(pose[:3]))
+        self._tf.publish(transforms_message([camera], self.get_clock().now().to_msg()))
 
     def _publish_next(self) -> None:
         if self._source.live:
@@ -106,7 +104,10 @@ class VideoNode(Node):
         self._next = next(self._frames, None)
 
     def _listened(self) -> bool:
-        if self._images.get_subscription_count() > 0:
+        """Whether images are awaited, and camera_info by as many as `info_listeners` says."""
+        images, infos = (p.get_subscription_count() for p in (self._images, self._infos))
+        if images >= 1 and infos >= self._listeners:
+            time.sleep(SETTLE_S)
             return True
         if time.monotonic() > self._listener_deadline:
             raise AmtError(

@@ -87,10 +87,10 @@ class Pipeline:
             command = ["ros2", "bag", "record", "-o", self.values["record"], *table.RECORDED_TOPICS]
             self.processes.append(Process("ros2 bag record", command, self._environment))
 
-    def start_node(self, entry: table.NodeEntry) -> None:
-        """Start one node."""
+    def start_node(self, entry: table.NodeEntry, **more: object) -> None:
+        """Start one node; `more` are parameters beside those of the table."""
         file = Path(self._folder.name, f"{entry.executable}.yaml")
-        content = {"/**": {"ros__parameters": table.parameters(entry, self.values)}}
+        content = {"/**": {"ros__parameters": table.parameters(entry, self.values) | more}}
         file.write_text(yaml.safe_dump(content))
         command = [
             sys.executable, "-m", entry.module, "--ros-args",

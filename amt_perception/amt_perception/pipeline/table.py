@@ -123,6 +123,16 @@ ARGUMENTS = (
         ("relative", "absolute"),
     ),
     Argument(
+        "velocity_scale",
+        "0.25",
+        "share of the arm's velocity limits that may be used, 0.01 to 1",
+    ),
+    Argument(
+        "max_accel",
+        "5.0",
+        "acceleration limit of the arm's joints (rad/s^2); UR publishes none",
+    ),
+    Argument(
         "command_interface",
         "jtc",
         "UR interface: jtc = scaled_joint_trajectory_controller, forward = "
@@ -223,6 +233,8 @@ NODES = (
             "hand": values["hand"],
             "base_frame": values["base_frame"],
             "position_mode": values["position_mode"],
+            "velocity_scale": float(values["velocity_scale"]),
+            "max_accel": float(values["max_accel"]),
             "command_interface": values["command_interface"],
             "autostart": is_true(values["autostart"]),
         },
@@ -270,14 +282,13 @@ def complete(given: Values) -> Values:
         if choices and value not in choices:
             raise AmtError(f"{name} is '{value}'; choose one of {', '.join(choices)}.")
     values = {argument.name: argument.default for argument in ARGUMENTS} | given
-    try:
-        float(values["hand_length_m"])
-        float(values["frame_rate"])
-        pose = _numbers(values["camera_pose"])
-    except ValueError:
-        raise AmtError("hand_length_m, frame_rate and camera_pose must be numbers.") from None
-    if len(pose) not in (0, 6):
-        raise AmtError("camera_pose needs six numbers: x y z roll pitch yaw.")
+    for name in ("hand_length_m", "frame_rate", "velocity_scale", "max_accel", "camera_pose"):
+        try:
+            numbers = _numbers(values[name])
+        except ValueError:
+            raise AmtError(f"{name} must be a number, not '{values[name]}'.") from None
+        if name == "camera_pose" and len(numbers) not in (0, 6):
+            raise AmtError("camera_pose needs six numbers: x y z roll pitch yaw.")
     return values
 
 

@@ -19,7 +19,7 @@ from amt_retarget.robot.description import read_urdf
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifetime import run_node
-from amt_retarget.ros.transforms import transform_message
+from amt_retarget.ros.transforms import transforms_message
 
 PERIOD_S = 0.05
 
@@ -52,15 +52,8 @@ class RobotStateNode(Node):
     def _publish(self) -> None:
         if not np.isfinite(self._positions).all():
             return
-        stamp = self.get_clock().now().to_msg()
-        self._transforms.publish(
-            TFMessage(
-                transforms=[
-                    transform_message(parent, child, stamp, position, rotation)
-                    for parent, child, rotation, position in self._robot.link_poses(self._positions)
-                ]
-            )
-        )
+        poses = self._robot.link_poses(self._positions)
+        self._transforms.publish(transforms_message(poses, self.get_clock().now().to_msg()))
 
 
 def main() -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose, Transform, TransformStamped
+from geometry_msgs.msg import Point, Pose, Quaternion, TransformStamped, Vector3
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from scipy.spatial.transform import Rotation
@@ -20,26 +22,33 @@ def seconds(stamp: Time) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
-def transform_message(
-    parent: str, child: str, stamp: Time, position: np.ndarray, rotation: np.ndarray
-) -> TransformStamped:
-    """Pose of `child` in `parent`: position [3] (m), rotation [3, 3]."""
-    message = TransformStamped()
-    message.header.stamp = stamp
-    message.header.frame_id = parent
-    message.child_frame_id = child
-    fill_pose(message.transform, position, rotation)
-    return message
+FramePose = tuple[str, str, np.ndarray, np.ndarray]
+"""Parent frame, frame, rotation [3, 3] and position [3] (m) of the frame in its parent."""
 
 
-def fill_pose(target: Pose | Transform, position: np.ndarray, rotation: np.ndarray) -> None:
-    """Write position [3] (m) and rotation [3, 3] into a Pose or a Transform (quaternion xyzw)."""
-    point = target.position if isinstance(target, Pose) else target.translation
-    quaternion = target.orientation if isinstance(target, Pose) else target.rotation
-    point.x, point.y, point.z = (float(value) for value in position)
-    quaternion.x, quaternion.y, quaternion.z, quaternion.w = (
-        float(value) for value in Rotation.from_matrix(rotation).as_quat()
-    )
+def transforms_message(poses: Sequence[FramePose], stamp: Time) -> TFMessage:
+    """All poses as one message of /tf or /tf_static."""
+    quaternions = Rotation.from_matrix([rotation for _, _, rotation, _ in poses]).as_quat()
+    transforms = []
+    for (parent, child, _, position), quaternion in zip(poses, quaternions, strict=True):
+        message = TransformStamped(child_frame_id=child)
+        message.header.stamp = stamp
+        message.header.frame_id = parent
+        _fill(message.transform.translation, message.transform.rotation, position, quaternion)
+        transforms.append(message)
+    return TFMessage(transforms=transforms)
+
+
+def fill_pose(pose: Pose, rotation: np.ndarray, position: np.ndarray) -> None:
+    """Write rotation [3, 3] and position [3] (m) into a message."""
+    _fill(pose.position, pose.orientation, position, Rotation.from_matrix(rotation).as_quat())
+
+
+def _fill(
+    point: Point | Vector3, orientation: Quaternion, position: np.ndarray, quaternion: np.ndarray
+) -> None:
+    point.x, point.y, point.z = position.tolist()
+    orientation.x, orientation.y, orientation.z, orientation.w = quaternion.tolist()
 
 
 class TransformTree:
