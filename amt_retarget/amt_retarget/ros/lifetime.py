@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import uninstall_signal_handlers
+from rclpy.signals import (
+    SignalHandlerOptions,
+    install_signal_handlers,
+    uninstall_signal_handlers,
+)
 
 PARENT_POLL_S = 0.1
 EXIT_GRACE_S = 0.7
@@ -31,8 +38,9 @@ def _end_with_parent(parent: int) -> None:
     stop = threading.Event()
     while parent != 1 and rclpy.ok():
         if os.getppid() != parent:
-            print("The process that started this node is gone; ending.", file=sys.stderr)
             rclpy.try_shutdown()
+            with suppress(OSError):  # the parent may have been the reader of stderr
+                print("The process that started this node is gone; ending.", file=sys.stderr)
             stop.wait(EXIT_GRACE_S)
             os._exit(1)
         stop.wait(PARENT_POLL_S)
@@ -42,33 +50,59 @@ def run_node(make_node: Callable[[], Node], user_errors: tuple[type[Exception], 
     """Create a node, spin it until it is told to end, and return the process's exit code.
 
     make_node: called after rclpy.init. user_errors: exceptions whose message is printed as one
-    sentence with exit code 1 instead of a traceback. SIGINT, SIGTERM and `rclpy.shutdown` end the
-    node with exit code 0.
+    line `error: ...` on stderr, with exit code 1, instead of a traceback; so are wrong ROS
+    arguments and parameters. SIGINT, SIGTERM and `rclpy.shutdown` end the node with exit code 0.
     """
-    expected: tuple[type[Exception], ...] = (*user_errors, NodeFailureError)
+    expected = (*user_errors, NodeFailureError, ParameterException)
+    # Until the node is there, both signals break off its making wherever it is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parent = os.getppid()
-    rclpy.init()
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     node = None
     code = 0
     try:
+        _init_rclpy()
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
         node = make_node()
         gc.collect()
         gc.freeze()  # what lives as long as the node is never scanned again: no pauses of 50 ms
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        _ignore_signals()  # a KeyboardInterrupt inside rclpy's C++ would become another error
+        install_signal_handlers(SignalHandlerOptions.ALL)  # from now on they let spin return
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except expected as error:
-        print(f"{node.get_name() if node else 'error'}: {error}", file=sys.stderr, flush=True)
+        print(f"error: {_one_line(error)}", file=sys.stderr, flush=True)
         code = 1
+    except Exception:
+        if rclpy.ok():
+            raise
+        # A signal has shut rclpy down, and the call that was under way failed for that reason.
     finally:
         # A second Ctrl-C (launch passes it on to processes that the terminal has told already)
         # must not break off the clean end.
         uninstall_signal_handlers()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _ignore_signals()
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
     return code
+
+
+def _init_rclpy() -> None:
+    """rclpy.init without its signal handlers; NodeFailureError for wrong ROS arguments."""
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # base of all that rcl raises: a missing file, a wrong remapping
+        raise NodeFailureError(f"wrong ROS arguments: {_one_line(error)}") from error
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _one_line(error: Exception) -> str:
+    """The message without line breaks and without rcl's places in its C sources."""
+    return re.sub(r", at \S+:\d+", "", " ".join(str(error).split()))
