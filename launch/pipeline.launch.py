@@ -46,8 +46,7 @@ def _start(context: LaunchContext) -> list[Action]:
     values = table.complete(values)
     actions: list[Action] = [_node(entry, values) for entry in table.entries(values)]
     if values["record"]:
-        command = ["ros2", "bag", "record", "-o", values["record"], *table.RECORDED_TOPICS]
-        actions.append(ExecuteProcess(cmd=command, output="screen"))
+        actions.append(ExecuteProcess(cmd=table.record_command(values), output="screen"))
     return actions
 
 

@@ -33,6 +33,8 @@ def test_every_argument_is_used() -> None:
 def test_every_parameter_is_declared_by_its_node() -> None:
     values = table.complete({})
     for entry in table.NODES:
+        if entry.executable == "composed_node":  # two of the others in one process
+            continue
         source = ROOT / entry.package / entry.package / "nodes" / f"{entry.executable}.py"
         strings = {
             node.value

@@ -84,7 +84,7 @@ class Pipeline:
             if entry.executable not in without:
                 self.start_node(entry)
         if self.values["record"]:
-            command = ["ros2", "bag", "record", "-o", self.values["record"], *table.RECORDED_TOPICS]
+            command = table.record_command(self.values)
             self.processes.append(Process("ros2 bag record", command, self._environment))
 
     def start_node(self, entry: table.NodeEntry, **more: object) -> None:

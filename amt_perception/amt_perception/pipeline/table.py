@@ -105,6 +105,17 @@ ARGUMENTS = (
         ("auto", "mediapipe"),
     ),
     Argument(
+        "checkpoint",
+        "",
+        "weights of the AMT model (none ship with this version); empty: MediaPipe",
+    ),
+    Argument(
+        "device",
+        "auto",
+        "where the estimator computes",
+        ("auto", "cpu", "cuda"),
+    ),
+    Argument(
         "mano",
         "",
         "folder with your MANO_RIGHT.pkl and MANO_LEFT.pkl; empty: the project's generic hand",
@@ -163,6 +174,12 @@ ARGUMENTS = (
         TRUE_FALSE,
     ),
     Argument(
+        "use_composition",
+        "false",
+        "true: camera and perception in one process, images passed by call",
+        TRUE_FALSE,
+    ),
+    Argument(
         "use_respawn",
         "false",
         "start a node that died again instead of ending the pipeline",
@@ -176,16 +193,8 @@ ARGUMENTS = (
     ),
 )
 
-RECORDED_TOPICS = (
-    "/amt/hands",
-    "/amt/joint_command",
-    "/amt/retarget_status",
-    "/joint_states",
-    "/tf",
-    "/tf_static",
-    "/robot_description",
-    "/diagnostics",
-)
+RECORDED_TOPICS = ("amt/hands", "amt/joint_command", "amt/retarget_status", "joint_states")
+RECORDED_EVERYWHERE = ("/tf", "/tf_static", "/diagnostics")
 
 
 @dataclass(frozen=True)
@@ -210,6 +219,37 @@ def is_true(text: str) -> bool:
 
 def _numbers(text: str) -> list[float]:
     return [float(part) for part in text.split()]
+
+
+def _composed(values: Values) -> bool:
+    return is_true(values["use_composition"]) and values["video"] != "none"
+
+
+def _perception_parameters(values: Values) -> dict[str, Any]:
+    return {
+        "estimator": values["estimator"],
+        "checkpoint": values["checkpoint"],
+        "device": values["device"],
+        "mano": values["mano"],
+        "hand_length_m": float(values["hand_length_m"]),
+        "image_topic": values["image_topic"],
+        "camera_info_topic": values["camera_info_topic"],
+        "autostart": is_true(values["autostart"]),
+    }
+
+
+def _video_parameters(values: Values) -> dict[str, Any]:
+    camera_pose = _numbers(values["camera_pose"])
+    return {
+        "video": values["video"],
+        "frame_rate": float(values["frame_rate"]),
+        "camera_info_file": values["camera_info_file"],
+        "camera_frame": values["camera_frame"],
+        "base_frame": values["base_frame"],
+        "image_topic": values["image_topic"],
+        "camera_info_topic": values["camera_info_topic"],
+        **({"camera_pose": camera_pose} if camera_pose else {}),
+    }
 
 
 NODES = (
@@ -240,29 +280,17 @@ NODES = (
         },
     ),
     NodeEntry(
-        "amt_perception", "perception_node",
-        lambda values: {
-            "estimator": values["estimator"],
-            "mano": values["mano"],
-            "hand_length_m": float(values["hand_length_m"]),
-            "image_topic": values["image_topic"],
-            "camera_info_topic": values["camera_info_topic"],
-            "autostart": is_true(values["autostart"]),
-        },
+        "amt_perception", "perception_node", _perception_parameters,
+        lambda values: not _composed(values),
     ),
     NodeEntry(
-        "amt_perception", "video_node",
-        lambda values: {
-            "video": values["video"],
-            "frame_rate": float(values["frame_rate"]),
-            "camera_info_file": values["camera_info_file"],
-            "camera_frame": values["camera_frame"],
-            "base_frame": values["base_frame"],
-            "camera_pose": _numbers(values["camera_pose"]),
-            "image_topic": values["image_topic"],
-            "camera_info_topic": values["camera_info_topic"],
-        },
-        lambda values: values["video"] != "none",
+        "amt_perception", "video_node", _video_parameters,
+        lambda values: values["video"] != "none" and not _composed(values),
+    ),
+    NodeEntry(
+        "amt_perception", "composed_node",
+        lambda values: {**_perception_parameters(values), **_video_parameters(values)},
+        lambda values: _composed(values),
     ),
 )  # fmt: skip
 """In the order in which they are started: whoever listens comes before whoever speaks."""
@@ -295,6 +323,13 @@ def complete(given: Values) -> Values:
 def entries(values: Values) -> list[NodeEntry]:
     """The nodes that these values ask for, in starting order."""
     return [entry for entry in NODES if entry.condition(values)]
+
+
+def record_command(values: Values) -> list[str]:
+    """The command that writes the bag which `record` asks for."""
+    namespace = values["namespace"].strip("/")
+    topics = [f"/{namespace}/{topic}".replace("//", "/") for topic in RECORDED_TOPICS]
+    return ["ros2", "bag", "record", "-o", values["record"], *topics, *RECORDED_EVERYWHERE]
 
 
 def parameters(entry: NodeEntry, values: Values) -> dict[str, Any]:

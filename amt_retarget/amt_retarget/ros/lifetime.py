@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -38,37 +38,41 @@ def _end_with_parent(parent: int) -> None:
         stop.wait(PARENT_POLL_S)
 
 
-def run_node(make_node: Callable[[], Node], user_errors: tuple[type[Exception], ...] = ()) -> int:
-    """Create a node, spin it until it is told to end, and return the process's exit code.
+def run_nodes(
+    make_nodes: Callable[[], Sequence[Node]], user_errors: tuple[type[Exception], ...] = ()
+) -> int:
+    """Create nodes, spin them until they are told to end, and return the process's exit code.
 
-    make_node: called after rclpy.init. user_errors: exceptions whose message is printed as one
+    make_nodes: called after rclpy.init. user_errors: exceptions whose message is printed as one
     sentence with exit code 1 instead of a traceback. SIGINT, SIGTERM and `rclpy.shutdown` end the
-    node with exit code 0.
+    nodes with exit code 0.
     """
     expected: tuple[type[Exception], ...] = (*user_errors, NodeFailureError)
     parent = os.getppid()
     rclpy.init()
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
-    node = None
+    nodes: Sequence[Node] = ()
     code = 0
     try:
-        node = make_node()
+        nodes = make_nodes()
         gc.collect()
-        gc.freeze()  # what lives as long as the node is never scanned again: no pauses of 50 ms
+        gc.freeze()  # what lives as long as the nodes is never scanned again: no pauses of 50 ms
         executor = SingleThreadedExecutor()
-        executor.add_node(node)
+        for node in nodes:
+            executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except expected as error:
-        print(f"{node.get_name() if node else 'error'}: {error}", file=sys.stderr, flush=True)
+        name = nodes[0].get_name() if nodes else "error"
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
         code = 1
     finally:
         # A second Ctrl-C (launch passes it on to processes that the terminal has told already)
         # must not break off the clean end.
         uninstall_signal_handlers()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if node is not None:
+        for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return code
