@@ -14,6 +14,7 @@ from launch.actions import (
     SetEnvironmentVariable,
     Shutdown,
 )
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -34,8 +35,17 @@ def _node(entry: table.NodeEntry, values: table.Values) -> Node:
         arguments=["--ros-args", "--log-level", f"{entry.executable}:={values['log_level']}"],
         output="screen",
         respawn=respawn,
-        on_exit=None if respawn else Shutdown(reason=f"{entry.executable} ended"),
+        on_exit=None if respawn else _end_pipeline,
     )
+
+
+def _end_pipeline(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+    """End all nodes when one has ended; a failure makes `ros2 launch` fail as well."""
+    if context.is_shutdown:
+        return None
+    if event.returncode != 0:
+        raise RuntimeError(f"{event.process_name} failed: see its message above")
+    return Shutdown(reason=f"{event.process_name} has ended")
 
 
 def _start(context: LaunchContext) -> list[Action]:

@@ -12,15 +12,16 @@ pytest.importorskip("launch_ros", reason="ROS's launch_ros is not installed")
 
 import launch  # noqa: E402
 import rclpy  # noqa: E402
-from amt_msgs.msg import RetargetStatus  # noqa: E402
-from amt_retarget.ros import topics  # noqa: E402
 from ament_index_python.packages import (  # noqa: E402
     PackageNotFoundError,
     get_package_share_directory,
 )
+from amt_msgs.msg import RetargetStatus  # noqa: E402
 from launch.actions import IncludeLaunchDescription  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
+
+from amt_retarget.ros import topics  # noqa: E402
 
 WAIT_S = 30.0
 

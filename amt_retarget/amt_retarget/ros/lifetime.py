@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -31,8 +32,9 @@ def _end_with_parent(parent: int) -> None:
     stop = threading.Event()
     while parent != 1 and rclpy.ok():
         if os.getppid() != parent:
-            print("The process that started this node is gone; ending.", file=sys.stderr)
             rclpy.try_shutdown()
+            with suppress(OSError):  # its end of our stderr may be gone as well
+                print("The process that started this node is gone; ending.", file=sys.stderr)
             stop.wait(EXIT_GRACE_S)
             os._exit(1)
         stop.wait(PARENT_POLL_S)
