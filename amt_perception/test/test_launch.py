@@ -1,4 +1,4 @@
-"""The real launch file under ROS's own launch. Runs wherever `launch` and a sourced workspace are."""
+"""The real launch file under ROS's own launch; runs where that and a sourced workspace are."""
 
 from __future__ import annotations
 
