@@ -19,13 +19,14 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from amt_perception.pipeline import table
+from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete, is_true
 
 
-def _node(entry: table.NodeEntry, values: table.Values) -> Node:
+def _node(entry: table.NodeEntry, values: Values) -> Node:
     parameters = [table.parameters(entry, values)]
     if values["params_file"]:
         parameters.append(values["params_file"])
-    respawn = table.is_true(values["use_respawn"])
+    respawn = is_true(values["use_respawn"])
     return Node(
         package=entry.package,
         executable=entry.executable,
@@ -50,10 +51,9 @@ def _end_pipeline(event: ProcessExited, context: LaunchContext) -> Shutdown | No
 
 def _start(context: LaunchContext) -> list[Action]:
     values = {
-        argument.name: LaunchConfiguration(argument.name).perform(context)
-        for argument in table.ARGUMENTS
+        argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS
     }
-    values = table.complete(values)
+    values = complete(values)
     actions: list[Action] = [_node(entry, values) for entry in table.entries(values)]
     if values["record"]:
         actions.append(ExecuteProcess(cmd=table.record_command(values), output="screen"))
@@ -69,7 +69,7 @@ def generate_launch_description() -> LaunchDescription:
             description=argument.description,
             choices=argument.choices or None,
         )
-        for argument in table.ARGUMENTS
+        for argument in ARGUMENTS
     ]
     environment = [
         SetEnvironmentVariable(name, value) for name, value in table.transport_environment().items()

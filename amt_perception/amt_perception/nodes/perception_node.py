@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from amt_msgs.msg import HandPose, HandPoseArray
@@ -102,14 +105,13 @@ class PerceptionNode(SelfStartingLifecycleNode):
         self._active = True
         if not self._subscribe:
             return
+        kind, decode = (Image, image_array)
         if self._value("compressed"):
-            self._image_subscription = self.create_subscription(
-                CompressedImage, f"{image_topic}/compressed", self._on_compressed, topics.IMAGE_QOS
-            )
-        else:
-            self._image_subscription = self.create_subscription(
-                Image, image_topic, self._on_image, topics.IMAGE_QOS
-            )
+            kind, decode = (CompressedImage, compressed_array)
+            image_topic += "/compressed"
+        self._image_subscription = self.create_subscription(
+            kind, image_topic, partial(self._receive, decode), topics.IMAGE_QOS
+        )
 
     def deactivate(self) -> None:
         self._active = False
@@ -130,17 +132,11 @@ class PerceptionNode(SelfStartingLifecycleNode):
         except AmtError as error:
             self._report(str(error))
 
-    def _on_image(self, message: Image) -> None:
+    def _receive(
+        self, decode: Callable[[Any], np.ndarray], message: Image | CompressedImage
+    ) -> None:
         try:
-            image = image_array(message)
-        except AmtError as error:
-            self._report(str(error))
-            return
-        self.process(image, message.header)
-
-    def _on_compressed(self, message: CompressedImage) -> None:
-        try:
-            image = compressed_array(message)
+            image = decode(message)
         except AmtError as error:
             self._report(str(error))
             return

@@ -22,6 +22,7 @@ import yaml
 
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import table
+from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete, is_true
 
 INTERRUPT_S = 3.0
 TERMINATE_S = 1.5
@@ -56,11 +57,11 @@ class Process:
 class Pipeline:
     """The running processes of one pipeline; a context manager that ends them all.
 
-    values: arguments by name (see table.ARGUMENTS). Raises AmtError for wrong ones.
+    values: arguments by name (see ARGUMENTS). Raises AmtError for wrong ones.
     """
 
-    def __init__(self, values: table.Values) -> None:
-        self.values = table.complete(values)
+    def __init__(self, values: Values) -> None:
+        self.values = complete(values)
         self.processes: list[Process] = []
         self._folder = tempfile.TemporaryDirectory(prefix="amt_")
         self._environment = {**os.environ, **table.transport_environment()}
@@ -110,7 +111,7 @@ class Pipeline:
 
     def wait(self) -> None:
         """Wait for the end of the video. Raises AmtError when a node dies."""
-        respawn = table.is_true(self.values["use_respawn"])
+        respawn = is_true(self.values["use_respawn"])
         while True:
             process = self.ended()
             if process is not None and process.exit_code == 0:
@@ -145,7 +146,7 @@ class Pipeline:
         self._folder.cleanup()
 
 
-def parse(arguments: list[str]) -> table.Values:
+def parse(arguments: list[str]) -> Values:
     """Read `name:=value` words. Raises AmtError for anything else."""
     values = {}
     for argument in arguments:
@@ -161,7 +162,7 @@ def parse(arguments: list[str]) -> table.Values:
 def show_arguments() -> str:
     """All arguments with description, choices and default."""
     lines = ["Arguments (pass as name:=value):"]
-    for argument in table.ARGUMENTS:
+    for argument in ARGUMENTS:
         choices = f" One of: {', '.join(argument.choices)}." if argument.choices else ""
         lines.append(f"\n  {argument.name}\n    {argument.description}.{choices}")
         lines.append(f"    (default: '{argument.default}')")
