@@ -13,10 +13,11 @@ from amt_perception.sample.mesh import Mesh, vertex_normals
 BACK_OF_HAND, PALM = (190, 145, 120), (212, 164, 145)
 CREASE, NAIL = (150, 92, 76), (240, 203, 192)
 SLEEVE = (52, 70, 92)
-WALL, WALL_SHADE, DESK, DESK_SHADE = (226, 222, 214), (158, 160, 164), (150, 118, 92), (92, 72, 58)
+WALL, WALL_SHADE, DESK, DESK_SHADE = (238, 234, 227), (172, 174, 178), (150, 118, 92), (92, 72, 58)
 """sRGB, 0 to 255."""
 
 SKIN_TEXTURE_SIZE = 64
+ROOM_SIZE = 1024
 LAST_JOINTS = (15, 3, 6, 12, 9)
 """MANO joints that carry the fingertips, thumb to pinky."""
 
@@ -50,22 +51,29 @@ def skin_coordinates(data: HandModelData, mesh: Mesh) -> np.ndarray:
             from_tip = (tips[LAST_JOINTS.index(joint)] - mesh.vertices) @ bone
             own = mesh.weights[:, joint] > 0.97
             facing = np.clip((normals @ back - 0.5) / 0.15, 0.0, 1.0)
-            nail = np.maximum(nail, own * facing * _step(from_tip, 0.0005) * _step(-from_tip, -0.011))
+            nail = np.maximum(
+                nail, own * facing * _step(from_tip, 0.0005) * _step(-from_tip, -0.011)
+            )
             palm = np.where(own, np.maximum(palm, 1.0 - from_tip / 0.03), palm)  # rosy fingertips
     shade = np.where(nail > 0.0, nail, -np.clip(crease, 0.0, 1.0))
     coordinates = np.column_stack([np.clip(palm, 0.0, 1.0), 0.5 + 0.5 * shade])
     return 0.01 + 0.98 * coordinates  # the texture repeats beyond its edges
 
 
-def room(width: int, height: int) -> np.ndarray:
-    """[height, width, 3] uint8 RGB: a wall in soft light over a desk, out of focus."""
-    x, y = np.meshgrid(np.linspace(-1.0, 1.0, width), np.linspace(-1.0, 1.0, height))
+def room(half_width: float, half_height: float) -> np.ndarray:
+    """[1024, 1024, 3] uint8 RGB: a wall in soft light over a desk, out of focus.
+
+    What a pinhole camera sees in 90 degrees; half_width and half_height say which part of it the
+    real picture shows: the tangents of half its angles of view.
+    """
+    across = np.linspace(-1.0, 1.0, ROOM_SIZE)
+    x, y = np.meshgrid(across / half_width, across / half_height)
     light = np.exp(-(((x + 0.35) / 1.3) ** 2 + ((y + 0.35) / 1.1) ** 2))
     wall = _blend(WALL_SHADE, WALL, light)
     desk = _blend(DESK_SHADE, DESK, np.exp(-(((x + 0.2) / 1.1) ** 2)))
     picture = _blend(wall, desk, 1.0 / (1.0 + np.exp(-(y - 0.62) / 0.02)))
     # A trace of noise keeps the slow gradients from showing bands.
-    noise = np.random.default_rng(0).normal(0.0, 1.2, (height, width, 1))
+    noise = np.random.default_rng(0).normal(0.0, 1.2, (ROOM_SIZE, ROOM_SIZE, 1))
     return np.clip(picture + noise, 0.0, 255.0).astype(np.uint8)
 
 

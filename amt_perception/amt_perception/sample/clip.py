@@ -1,11 +1,11 @@
-"""The built-in clip as a file, rendered at its first use: `python -m amt_perception.sample.clip`."""
+"""The built-in clip as a file: `python -m amt_perception.sample.clip` renders it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +34,14 @@ def sample_clip() -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    folder = next(filter(_is_writable, folders), None)
-    if folder is None:
-        raise AmtError(
-            f"Cannot write the built-in sample to {' or '.join(map(str, folders))}: name a "
-            "writable folder in XDG_CACHE_HOME."
-        )
-    write_clip(folder / name)
-    return folder / name
+    for folder in folders:
+        if _is_writable(folder):
+            write_clip(folder / name)
+            return folder / name
+    raise AmtError(
+        f"Cannot write the built-in sample to {' or '.join(map(str, folders))}: name a writable "
+        "folder in XDG_CACHE_HOME."
+    )
 
 
 def write_clip(path: Path) -> None:
@@ -55,7 +55,7 @@ def write_clip(path: Path) -> None:
             write(image, float(time))
 
 
-def render(times: Iterator[float]) -> Iterator[np.ndarray]:
+def render(times: Iterable[float]) -> Iterator[np.ndarray]:
     """Pictures [720, 1280, 3] uint8 RGB of the clip at these times (s)."""
     with HandScene(CAMERA) as scene:
         for time in times:

@@ -1,4 +1,4 @@
-"""The surface that is drawn: the generic hand, a forearm grown on it, and a smooth skin over both."""
+"""The surfaces that are drawn: the generic hand with a forearm grown on it, and a sleeve."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ FOREARM = len(MANO_JOINT_NAMES)
 """Number of the bone that follows MANO's 16: the hand bends against it at the wrist."""
 
 FOREARM_RINGS = (
-    (0.02, 1.03), (0.045, 1.08), (0.075, 1.18), (0.11, 1.30), (0.15, 1.42), (0.20, 1.5), (0.26, 1.5),
+    (0.02, 1.03), (0.045, 1.08), (0.075, 1.18), (0.11, 1.30), (0.15, 1.42), (0.20, 1.5),
+    (0.26, 1.5),
 )  # fmt: skip
 SLEEVE_RINGS = (
-    (0.11, 1.36), (0.08, 1.36), (0.067, 1.40), (0.065, 1.46), (0.068, 1.53), (0.074, 1.54), (0.077, 1.51), (0.080, 1.54),
-    (0.10, 1.58), (0.12, 1.72), (0.14, 1.70), (0.165, 1.84), (0.19, 1.82), (0.22, 1.95), (0.3, 2.0),
+    (0.095, 1.36), (0.065, 1.36), (0.053, 1.40), (0.051, 1.46), (0.054, 1.53), (0.060, 1.54),
+    (0.063, 1.51), (0.066, 1.54), (0.085, 1.58), (0.105, 1.72), (0.125, 1.70), (0.15, 1.84),
+    (0.175, 1.82), (0.205, 1.95), (0.29, 2.0),
 )  # fmt: skip
 """Distance from the wrist (m) and size against the wrist's edge of each ring."""
 
@@ -67,8 +69,25 @@ def sleeve(data: HandModelData) -> Mesh:
     return Mesh(vertices, faces, weights)
 
 
-def subdivide(mesh: Mesh) -> Mesh:
-    """Every triangle in four, on a smoother surface.
+def smooth(mesh: Mesh) -> Mesh:
+    """Every triangle in sixteen, on a smooth surface that passes close by the given vertices."""
+    count = len(mesh.vertices)
+    shrunk = _subdivide(_subdivide(mesh)).vertices[:count]
+    grown = mesh._replace(vertices=2.0 * mesh.vertices - shrunk)
+    return _subdivide(_subdivide(grown))
+
+
+def vertex_normals(mesh: Mesh) -> np.ndarray:
+    """[N, 3] outward unit normals, faces weighted by their area."""
+    a, b, c = mesh.vertices[mesh.faces].swapaxes(0, 1)
+    normals = np.zeros_like(mesh.vertices)
+    for corner in range(3):
+        np.add.at(normals, mesh.faces[:, corner], np.cross(b - a, c - a))
+    return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def _subdivide(mesh: Mesh) -> Mesh:
+    """Every triangle in four; the given vertices come first.
 
     Loop, "Smooth subdivision surfaces based on triangles", 1987, with the vertex weights of Warren,
     "Subdivision methods for geometric design", 1995, and cubic splines along open edges.
@@ -110,18 +129,9 @@ def subdivide(mesh: Mesh) -> Mesh:
     return Mesh(rule @ mesh.vertices, new_faces, rule @ mesh.weights)
 
 
-def vertex_normals(mesh: Mesh) -> np.ndarray:
-    """[N, 3] outward unit normals, faces weighted by their area."""
-    a, b, c = mesh.vertices[mesh.faces].swapaxes(0, 1)
-    normals = np.zeros_like(mesh.vertices)
-    for corner in range(3):
-        np.add.at(normals, mesh.faces[:, corner], np.cross(b - a, c - a))
-    return normals / np.linalg.norm(normals, axis=1, keepdims=True)
-
-
 def _open_edge(faces: np.ndarray) -> np.ndarray:
     """The vertices along the only open edge, in the direction of its triangles."""
-    sides = {(int(a), int(b)) for face in faces for a, b in zip(face, np.roll(face, -1), strict=True)}
+    sides = set(map(tuple, faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2).tolist()))
     following = {a: b for a, b in sides if (b, a) not in sides}
     loop = [min(following)]
     while following[loop[-1]] != loop[0]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,8 +25,9 @@ Finger = tuple[float, float, float, float]
 Thumb = tuple[float, float, float, float, float]
 
 
-class Posture(NamedTuple):
-    """Anatomical angles in degrees (see `hand.limits`), in MANO's order of the fingers.
+@dataclass(frozen=True)
+class Posture:
+    """Anatomical angles in degrees, as in `hand.limits`; in MANO's order of the fingers.
 
     A finger: flexion and abduction of the knuckle, flexion of the middle and of the end joint.
     The thumb: flexion, abduction and twist of its base, flexion of the two outer joints.
@@ -40,8 +41,9 @@ class Posture(NamedTuple):
 
     def angles(self) -> np.ndarray:
         """[15, 3] flexion, abduction and twist (rad) of MANO joints 1 to 15."""
+        fingers = (self.index, self.middle, self.pinky, self.ring)
         rows: list[tuple[float, float, float]] = []
-        for knuckle, abduction, middle_joint, end_joint in self[:4]:
+        for knuckle, abduction, middle_joint, end_joint in fingers:
             rows += [(knuckle, abduction, 0.0), (middle_joint, 0.0, 0.0), (end_joint, 0.0, 0.0)]
         base, abduction, twist, knuckle, end_joint = self.thumb
         rows += [(base, abduction, twist), (knuckle, 0.0, 0.0), (end_joint, 0.0, 0.0)]
@@ -58,16 +60,14 @@ BENT_PINKY: Finger = (80, 16, 98, 62)
 BENT_RING: Finger = (80, 4, 98, 62)
 BENT_THUMB: Thumb = (42, -12, -20, 38, 60)
 
-OPEN = Posture(
-    STRAIGHT_INDEX, STRAIGHT_MIDDLE, STRAIGHT_PINKY, STRAIGHT_RING, (4, -4, 0, 4, 4)
-)  # fmt: skip
+OPEN = Posture(STRAIGHT_INDEX, STRAIGHT_MIDDLE, STRAIGHT_PINKY, STRAIGHT_RING, (4, -4, 0, 4, 4))
 SPREAD = Posture((-4, 9, 2, 0), (-4, 1, 2, 0), (-4, -9, 2, 0), (-4, -4, 2, 0), (-8, 6, 0, -4, -4))
 FIST = Posture(BENT_INDEX, BENT_MIDDLE, BENT_PINKY, BENT_RING, BENT_THUMB)
-ONE = FIST._replace(index=(0, 0, 5, 3))
-TWO = ONE._replace(index=(0, 4, 5, 3), middle=(0, -6, 5, 3))
+ONE = replace(FIST, index=(0, 0, 5, 3))
+TWO = replace(ONE, index=(0, 4, 5, 3), middle=(0, -6, 5, 3))
 FOUR = Posture((0, 3, 5, 3), (0, 0, 5, 3), (2, 0, 6, 4), (0, 0, 5, 3), (48, -12, -28, 35, 45))
 PINCH = Posture(
-    (48, -4, 52, 28), (20, 0, 25, 12), (12, 2, 20, 12), (15, 2, 22, 12), (45, -18, -25, 15, 30)
+    (48, -4, 52, 28), (20, 0, 25, 12), (12, 2, 20, 12), (15, 2, 22, 12), (42, -15, -25, 13, 29)
 )
 RELAXED = Posture(
     (20, -3, 25, 15), (27, 0, 30, 18), (35, 10, 32, 20), (32, 3, 32, 20), (18, -15, 0, 10, 12)
@@ -83,20 +83,20 @@ class Gesture:
     """Time that it takes to get here from the gesture before."""
     turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Degrees about the camera's z (a wave), y (a turn of the wrist) and x (a nod)."""
-    palm: tuple[float, float, float] = (0.0, 0.0, 0.46)
+    palm: tuple[float, float, float] = (0.0, 0.02, 0.47)
     """Middle of the palm in the camera frame (m)."""
 
 
 GESTURES = (
     Gesture(OPEN, 0.0, turn=(0, 8, 0)),
-    Gesture(SPREAD, 0.45, turn=(4, 0, -6), palm=(0.01, -0.01, 0.43)),
-    Gesture(SPREAD, 0.45, turn=(-20, -6, 0), palm=(-0.06, -0.005, 0.45)),
-    Gesture(OPEN, 0.6, turn=(22, 10, 0), palm=(0.07, 0.0, 0.47)),
-    Gesture(FIST, 0.7, turn=(4, 0, 6), palm=(0.02, 0.01, 0.48)),
-    Gesture(ONE, 0.5, turn=(-4, 6, 0), palm=(-0.01, 0.015, 0.46)),
-    Gesture(TWO, 0.45, turn=(2, 4, 0), palm=(-0.02, 0.01, 0.45)),
-    Gesture(FOUR, 0.5, turn=(0, -4, -4), palm=(-0.03, 0.0, 0.44)),
-    Gesture(PINCH, 0.6, turn=(6, -24, 4), palm=(-0.01, -0.005, 0.42)),
+    Gesture(SPREAD, 0.45, turn=(4, 0, -6), palm=(0.01, 0.015, 0.44)),
+    Gesture(SPREAD, 0.5, turn=(-20, -6, 0), palm=(-0.06, 0.01, 0.46)),
+    Gesture(OPEN, 0.65, turn=(22, 10, 0), palm=(0.07, 0.02, 0.48)),
+    Gesture(FIST, 0.7, turn=(4, 0, 6), palm=(0.02, 0.035, 0.49)),
+    Gesture(ONE, 0.55, turn=(-4, 6, 0), palm=(-0.01, 0.04, 0.47)),
+    Gesture(TWO, 0.5, turn=(2, 4, 0), palm=(-0.02, 0.035, 0.46)),
+    Gesture(FOUR, 0.5, turn=(0, -4, -4), palm=(-0.03, 0.02, 0.45)),
+    Gesture(PINCH, 0.6, turn=(6, -24, 4), palm=(-0.01, 0.02, 0.44)),
     Gesture(RELAXED, 0.7, turn=(-8, 32, 8), palm=(0.05, 0.0, 0.5)),
     Gesture(OPEN, 0.65, turn=(0, 8, 0)),
 )

@@ -6,7 +6,7 @@ import os
 import sys
 from ctypes.util import find_library
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -16,14 +16,18 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import MANO_TO_21, Side
 from amt_perception.hand.kinematics import HandKinematics
-from amt_perception.sample.appearance import SLEEVE, room, skin_coordinates, skin_texture
-from amt_perception.sample.mesh import (
-    FOREARM,
-    Mesh,
-    hand_and_forearm,
-    sleeve,
-    subdivide,
+from amt_perception.sample.appearance import (
+    ROOM_SIZE,
+    SKIN_TEXTURE_SIZE,
+    SLEEVE,
+    room,
+    skin_coordinates,
+    skin_texture,
 )
+from amt_perception.sample.mesh import FOREARM, Mesh, hand_and_forearm, sleeve, smooth
+
+if TYPE_CHECKING:
+    import mujoco
 
 OPENGL_HINT = (
     "MuJoCo cannot draw without OpenGL: on Debian or Ubuntu run "
@@ -31,12 +35,10 @@ OPENGL_HINT = (
 )
 ELBOW = (0.03, 0.36, 0.50)
 """Where the forearm comes from, in the camera frame (m)."""
-ROOM_DEPTH_M = 5.0
 LIGHT_DIRECTION = (-0.45, 0.75, 0.9)
-"""Of the lamp's rays, in the camera frame: over the person's right shoulder."""
-SHADOW_HALF_WIDTH_M = 0.25
-LIT_POINT = (0.0, 0.0, 0.45)
-"""Middle of the shadows' map, in the camera frame (m)."""
+"""Of the lamp's rays, in the camera frame: from above, right of the camera."""
+LIT_POINT, LIT_HALF_WIDTH = (0.0, 0.0, 0.45), 0.25
+"""What the shadow map covers, in the camera frame (m)."""
 
 
 class HandScene:
@@ -51,26 +53,18 @@ class HandScene:
         data = generic_hand(Side.RIGHT)
         self._kinematics = HandKinematics(data)
         spec = self._room(intrinsics)
+        self._add_materials(spec)
         joints, _ = self._kinematics.rest(np.zeros(10))
-        bind = np.vstack([joints, joints[0]])  # the forearm turns about the wrist
-        bones = [f"bone{number}" for number in range(len(bind))]
-        for bone in bones:
-            body = spec.worldbody.add_body(name=bone, mocap=True)
-            # A body needs a geometry; this one is never seen.
-            body.add_geom(
-                type=self._mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.001, 0, 0], rgba=[0, 0, 0, 0],
-                contype=0, conaffinity=0,
-            )  # fmt: skip
-        hand = subdivide(subdivide(hand_and_forearm(data)))
-        skin = self._add_skin(spec, "hand", hand, bind, bones)
+        bones = np.vstack([joints, joints[0]])  # the forearm turns about the wrist
+        self._add_bones(spec, len(bones))
+        hand = smooth(hand_and_forearm(data))
+        skin = _add_skin(spec, "skin", hand, bones)
         skin.texcoord = skin_coordinates(data, hand).ravel().tolist()
-        self._add_skin(spec, "sleeve", subdivide(subdivide(sleeve(data))), bind, bones)
+        _add_skin(spec, "sleeve", smooth(sleeve(data)), bones)
         self._model = spec.compile()
         self._data = self._mujoco.MjData(self._model)
         try:
-            self._renderer = self._mujoco.Renderer(
-                self._model, intrinsics.height, intrinsics.width
-            )
+            self._renderer = self._mujoco.Renderer(self._model, intrinsics.height, intrinsics.width)
         except Exception as error:  # every OpenGL platform raises its own kinds
             raise AmtError(f"{OPENGL_HINT} ({error})") from error
 
@@ -107,17 +101,17 @@ class HandScene:
         self._renderer.update_scene(self._data, "camera")
         return self._renderer.render()
 
-    def _room(self, intrinsics: Intrinsics) -> Any:
-        """Camera, light, materials and backdrop; the world's frame is the camera's."""
+    def _room(self, intrinsics: Intrinsics) -> mujoco.MjSpec:
+        """Camera, light and backdrop; the world's frame is the camera's."""
         mujoco = self._mujoco
         width, height = intrinsics.width, intrinsics.height
         vertical = float(np.degrees(2.0 * np.arctan(0.5 * height / intrinsics.fy)))
         spec = mujoco.MjSpec()
         spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
-        spec.visual.quality.offsamples = 8
+        spec.visual.quality.offsamples = 4
         spec.visual.quality.shadowsize = 2048
         spec.visual.map.znear = 0.02
-        spec.visual.map.shadowclip = SHADOW_HALF_WIDTH_M
+        spec.visual.map.shadowclip = LIT_HALF_WIDTH
         spec.stat.extent = 1.0
         headlight = spec.visual.headlight
         headlight.ambient, headlight.diffuse, headlight.specular = [0.45] * 3, [0.22] * 3, [0.0] * 3
@@ -129,46 +123,55 @@ class HandScene:
             pos=(LIT_POINT - 0.5 * direction).tolist(), diffuse=[0.6] * 3, specular=[0.15] * 3,
             castshadow=True,
         )  # fmt: skip
-        self._add_texture(spec, "hand", skin_texture(), specular=0.12, shininess=0.2)
-        cloth = np.tile(np.array(SLEEVE, dtype=np.uint8), (2, 2, 1))
-        self._add_texture(spec, "sleeve", cloth, specular=0.0, shininess=0.0)
-        self._add_texture(spec, "room", room(width, height), specular=0.0, shininess=0.0)
-        half = ROOM_DEPTH_M * np.tan(0.5 * np.radians(vertical))
-        spec.worldbody.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_PLANE, material="room", pos=[0, 0, ROOM_DEPTH_M],
-            xyaxes=[1, 0, 0, 0, -1, 0], size=[half * width / height, half, 1],
-            contype=0, conaffinity=0,
+        # A sky is neither lit nor shadowed. Of its six faces the camera sees the third, bottom up.
+        faces = np.zeros((6, ROOM_SIZE, ROOM_SIZE, 3), dtype=np.uint8)
+        faces[2] = room(0.5 * width / intrinsics.fx, 0.5 * height / intrinsics.fy)[::-1]
+        sky = spec.add_texture(
+            name="room", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+            width=ROOM_SIZE, height=6 * ROOM_SIZE, nchannel=3,
         )  # fmt: skip
+        sky.data = faces.tobytes()
         return spec
 
-    def _add_texture(
-        self, spec: Any, name: str, pixels: np.ndarray, specular: float, shininess: float
-    ) -> None:
-        """A texture, and a material of the same name that shows it once."""
-        height, width, channels = pixels.shape
+    def _add_materials(self, spec: mujoco.MjSpec) -> None:
+        """The person's skin and the sleeve's cloth."""
         texture = spec.add_texture(
-            name=name, type=self._mujoco.mjtTexture.mjTEXTURE_2D,
-            width=width, height=height, nchannel=channels,
+            name="skin", type=self._mujoco.mjtTexture.mjTEXTURE_2D,
+            width=SKIN_TEXTURE_SIZE, height=SKIN_TEXTURE_SIZE, nchannel=3,
         )  # fmt: skip
-        texture.data = pixels.tobytes()
-        material = spec.add_material(name=name, specular=specular, shininess=shininess)
-        material.textures[self._mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+        texture.data = skin_texture().tobytes()
+        skin = spec.add_material(name="skin", specular=0.12, shininess=0.2)
+        skin.textures[self._mujoco.mjtTextureRole.mjTEXROLE_RGB] = "skin"
+        cloth = [value / 255 for value in SLEEVE]
+        spec.add_material(name="sleeve", rgba=[*cloth, 1.0], specular=0.0, shininess=0.0)
 
-    def _add_skin(
-        self, spec: Any, name: str, mesh: Mesh, bind: np.ndarray, bones: list[str]
-    ) -> Any:
-        """A skin over the bones; bind: [B, 3] where they are at rest."""
-        skin = spec.add_skin(name=name, material=name)
-        skin.vert, skin.face = mesh.vertices.ravel().tolist(), mesh.faces.ravel().tolist()
-        skin.texcoord = [0.5] * (2 * len(mesh.vertices))
-        moved = [np.flatnonzero(column > 1e-4) for column in mesh.weights.T]
-        moving = [number for number, vertices in enumerate(moved) if len(vertices)]
-        skin.bodyname = [bones[number] for number in moving]
-        skin.bindpos = bind[moving].ravel().tolist()
-        skin.bindquat = np.tile([1.0, 0.0, 0.0, 0.0], len(moving)).tolist()
-        skin.vertid = [moved[number].tolist() for number in moving]
-        skin.vertweight = [mesh.weights[moved[number], number].tolist() for number in moving]
-        return skin
+    def _add_bones(self, spec: mujoco.MjSpec, count: int) -> None:
+        """Bodies that go where they are told."""
+        for number in range(count):
+            body = spec.worldbody.add_body(name=_bone(number), mocap=True)
+            # A body needs a geometry; this one is never seen.
+            body.add_geom(
+                type=self._mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.001, 0, 0], rgba=[0, 0, 0, 0],
+                contype=0, conaffinity=0,
+            )  # fmt: skip
+
+
+def _bone(number: int) -> str:
+    return f"bone{number}"
+
+
+def _add_skin(spec: mujoco.MjSpec, name: str, mesh: Mesh, bones: np.ndarray) -> mujoco.MjsSkin:
+    """A skin in the material of its name; bones: [17, 3] where they are at rest."""
+    moved = [np.flatnonzero(column > 1e-4) for column in mesh.weights.T]
+    moving = [number for number, vertices in enumerate(moved) if len(vertices)]
+    skin = spec.add_skin(name=name, material=name)
+    skin.vert, skin.face = mesh.vertices.ravel().tolist(), mesh.faces.ravel().tolist()
+    skin.bodyname = [_bone(number) for number in moving]
+    skin.bindpos = bones[moving].ravel().tolist()
+    skin.bindquat = np.tile([1.0, 0.0, 0.0, 0.0], len(moving)).tolist()
+    skin.vertid = [moved[number].tolist() for number in moving]
+    skin.vertweight = [mesh.weights[moved[number], number].tolist() for number in moving]
+    return skin
 
 
 def _import_mujoco() -> ModuleType:
