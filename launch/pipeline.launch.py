@@ -14,17 +14,19 @@ from launch.actions import (
     SetEnvironmentVariable,
     Shutdown,
 )
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from amt_perception.pipeline import table
+from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete, is_true
 
 
-def _node(entry: table.NodeEntry, values: table.Values) -> Node:
+def _node(entry: table.NodeEntry, values: Values) -> Node:
     parameters = [table.parameters(entry, values)]
     if values["params_file"]:
         parameters.append(values["params_file"])
-    respawn = table.is_true(values["use_respawn"])
+    respawn = is_true(values["use_respawn"])
     return Node(
         package=entry.package,
         executable=entry.executable,
@@ -34,20 +36,27 @@ def _node(entry: table.NodeEntry, values: table.Values) -> Node:
         arguments=["--ros-args", "--log-level", f"{entry.executable}:={values['log_level']}"],
         output="screen",
         respawn=respawn,
-        on_exit=None if respawn else Shutdown(reason=f"{entry.executable} ended"),
+        on_exit=None if respawn else _end_pipeline,
     )
+
+
+def _end_pipeline(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+    """End all nodes when one has ended; a failure makes `ros2 launch` fail as well."""
+    if context.is_shutdown:
+        return None
+    if event.returncode != 0:
+        raise RuntimeError(f"{event.process_name} failed: see its message above")
+    return Shutdown(reason=f"{event.process_name} has ended")
 
 
 def _start(context: LaunchContext) -> list[Action]:
     values = {
-        argument.name: LaunchConfiguration(argument.name).perform(context)
-        for argument in table.ARGUMENTS
+        argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS
     }
-    values = table.complete(values)
+    values = complete(values)
     actions: list[Action] = [_node(entry, values) for entry in table.entries(values)]
     if values["record"]:
-        command = ["ros2", "bag", "record", "-o", values["record"], *table.RECORDED_TOPICS]
-        actions.append(ExecuteProcess(cmd=command, output="screen"))
+        actions.append(ExecuteProcess(cmd=table.record_command(values), output="screen"))
     return actions
 
 
@@ -60,7 +69,7 @@ def generate_launch_description() -> LaunchDescription:
             description=argument.description,
             choices=argument.choices or None,
         )
-        for argument in table.ARGUMENTS
+        for argument in ARGUMENTS
     ]
     environment = [
         SetEnvironmentVariable(name, value) for name, value in table.transport_environment().items()

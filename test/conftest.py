@@ -49,7 +49,9 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
     for process in processes:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        if not process.stdout.closed:
+            process.communicate()
+        process.wait()
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import pytest
 
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import runner, table
+from amt_perception.pipeline.arguments import ARGUMENTS, complete
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_every_argument_is_documented() -> None:
     text = runner.show_arguments()
-    for argument in table.ARGUMENTS:
+    for argument in ARGUMENTS:
         assert argument.name in text
         assert len(argument.description) > 10
 
@@ -26,13 +27,15 @@ def test_every_argument_is_used() -> None:
         *(ROOT / "amt_perception/amt_perception/pipeline").glob("*.py"),
     ]
     code = "\n".join(source.read_text() for source in sources).replace("'", '"')
-    for argument in table.ARGUMENTS:
+    for argument in ARGUMENTS:
         assert f'values["{argument.name}"]' in code, f"{argument.name} is accepted and never used"
 
 
 def test_every_parameter_is_declared_by_its_node() -> None:
-    values = table.complete({})
+    values = complete({})
     for entry in table.NODES:
+        if entry.executable == "composed_node":  # two of the others in one process
+            continue
         source = ROOT / entry.package / entry.package / "nodes" / f"{entry.executable}.py"
         strings = {
             node.value
@@ -53,14 +56,14 @@ def test_wrong_values_end_in_one_sentence() -> None:
         {"hand_length_m": "long"},
     ):
         with pytest.raises(AmtError) as caught:
-            table.complete(given)
+            complete(given)
         assert "\n" not in str(caught.value)
 
 
 def test_conditions() -> None:
-    names = [entry.executable for entry in table.entries(table.complete({"simulate": "false"}))]
+    names = [entry.executable for entry in table.entries(complete({"simulate": "false"}))]
     assert "mujoco_node" not in names
-    names = [entry.executable for entry in table.entries(table.complete({"video": "none"}))]
+    names = [entry.executable for entry in table.entries(complete({"video": "none"}))]
     assert "video_node" not in names
 
 

@@ -88,6 +88,8 @@ def test_orphans_end_themselves(start: Start) -> None:
     runner, nodes = start_without_video(start)
     runner.kill()
     runner.wait()
+    runner.stderr.close()  # as under `ros2 launch`: whoever read the nodes' output is gone too
+    runner.stdout.close()
     wait_for_end(list(nodes.values()), 2.0)
 
 

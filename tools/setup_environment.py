@@ -3,9 +3,9 @@
 
 Installs the pinned packages of requirements.txt (ROS 2 Jazzy wheels among them), builds the
 messages with colcon into the virtual environment, installs the three Python packages in editable
-form and fetches MediaPipe's hand models. Nothing is written outside the checkout, except that as
-root the few missing system packages (a C++ compiler's headers of Python, OpenGL for rendering) are
-installed with apt-get.
+form, fetches MediaPipe's hand models and renders the sample clip. Nothing is written outside the
+checkout, except that as root the few missing system packages (a C++ compiler's headers of Python,
+OpenGL for rendering) are installed with apt-get.
 """
 
 from __future__ import annotations
@@ -200,6 +200,7 @@ def main() -> None:
         "fetch MediaPipe's hand models",
         [python, "-m", "amt_perception.estimators.mediapipe_models"],
     )
+    step("render the built-in sample clip", [python, "-m", "amt_perception.sample.clip"])
     STAMP.write_text(wanted)
     print("Ready. 'source .venv/bin/activate' for a shell with everything in it.")
 

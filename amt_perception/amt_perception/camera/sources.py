@@ -54,7 +54,10 @@ class ImageSource(ABC):
 
 
 def open_source(text: str, rate: float | None = None) -> ImageSource:
-    """Open a camera (`0`, `/dev/video0`), a folder of images, or a video file.
+    """Open a camera (`0`, `/dev/video0`), a folder of images, a video file, or `sample`.
+
+    `sample` is the built-in clip, rendered at its first use (see `sample.clip`), whatever file of
+    that name may exist: write `./sample` for that one.
 
     rate: frames per second. A folder needs it; a camera is asked for it; in a video it replaces
     the file's own times (a slow-motion clip, a raw stream without times). Raises AmtError with one
@@ -66,6 +69,13 @@ def open_source(text: str, rate: float | None = None) -> ImageSource:
         from amt_perception.camera.device import CameraSource
 
         return CameraSource(text, rate)
+    if text == "sample":
+        from amt_perception.camera.video import VideoSource
+        from amt_perception.sample.clip import NAME, sample_clip
+
+        source = VideoSource(sample_clip(), rate)
+        source.name = NAME
+        return source
     path = Path(text).expanduser()
     try:
         is_folder = path.is_dir()

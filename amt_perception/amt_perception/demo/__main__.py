@@ -19,7 +19,7 @@ import numpy as np
 from amt_perception.camera.sources import ImageSource, open_source
 from amt_perception.demo.run import record, use_private_domain
 from amt_perception.errors import AmtError
-from amt_perception.pipeline import table
+from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete
 from amt_perception.pipeline.runner import Pipeline
 from amt_retarget.errors import RetargetError
 
@@ -35,7 +35,7 @@ BORDER = 3
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    defaults = {argument.name: argument.default for argument in table.ARGUMENTS}
+    defaults = {argument.name: argument.default for argument in ARGUMENTS}
     parser = argparse.ArgumentParser(
         prog="python -m amt_perception.demo", description=__doc__.splitlines()[0]
     )
@@ -73,7 +73,7 @@ def check_writable(folder: Path) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the demo and write its results. Raises AmtError, having written nothing."""
-    values = table.complete(
+    values = complete(
         {
             "video": arguments.video,
             "frame_rate": arguments.frame_rate,
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
         _write(recording, source, arguments.out)
 
 
-def _record(values: table.Values, source: ImageSource, arguments: argparse.Namespace) -> Recording:
+def _record(values: Values, source: ImageSource, arguments: argparse.Namespace) -> Recording:
     domain = use_private_domain()
     print(f"Running the pipeline on {source.name} (ROS_DOMAIN_ID={domain}) ...", flush=True)
     import rclpy

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from amt_msgs.msg import HandPose, HandPoseArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -27,7 +31,7 @@ from amt_perception.nodes.image_messages import (
 )
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
-from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.lifetime import run_nodes
 from amt_retarget.ros.transforms import seconds, transforms_message
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -43,9 +47,15 @@ class PerceptionNode(SelfStartingLifecycleNode):
 
     user_errors = (AmtError,)
 
-    def __init__(self) -> None:
+    def __init__(self, subscribe: bool = True) -> None:
+        """subscribe: False when images come by call of `process` (see composed_node)."""
         super().__init__("perception_node")
+        self._subscribe = subscribe
+        self._image_subscription: Subscription | None = None
+        self._active = False
         self.declare_parameter("estimator", "auto")
+        self.declare_parameter("checkpoint", "")
+        self.declare_parameter("device", "auto")
         self.declare_parameter("mano", "")
         self.declare_parameter("hand_length_m", 0.0)
         self.declare_parameter("image_topic", topics.IMAGE)
@@ -66,11 +76,14 @@ class PerceptionNode(SelfStartingLifecycleNode):
 
     def configure(self) -> None:
         mano = str(self._value("mano"))
+        checkpoint = str(self._value("checkpoint"))
         length = float(self._value("hand_length_m"))  # type: ignore[arg-type]
         self._estimator = create_estimator(
             str(self._value("estimator")),
             mano_folder=Path(mano) if mano else None,
             hand_length_m=length or None,
+            checkpoint=Path(checkpoint) if checkpoint else None,
+            device=str(self._value("device")),
         )
         self.get_logger().info(f"Hand estimator: {self._estimator.name}")
         qos = topics.hand_publisher_qos()
@@ -89,17 +102,21 @@ class PerceptionNode(SelfStartingLifecycleNode):
         self._info_subscription = self.create_subscription(
             CameraInfo, info_topic, self._on_info, topics.IMAGE_QOS
         )
+        self._active = True
+        if not self._subscribe:
+            return
+        kind, decode = (Image, image_array)
         if self._value("compressed"):
-            self._image_subscription = self.create_subscription(
-                CompressedImage, f"{image_topic}/compressed", self._on_compressed, topics.IMAGE_QOS
-            )
-        else:
-            self._image_subscription = self.create_subscription(
-                Image, image_topic, self._on_image, topics.IMAGE_QOS
-            )
+            kind, decode = (CompressedImage, compressed_array)
+            image_topic += "/compressed"
+        self._image_subscription = self.create_subscription(
+            kind, image_topic, partial(self._receive, decode), topics.IMAGE_QOS
+        )
 
     def deactivate(self) -> None:
-        self.destroy_subscription(self._image_subscription)
+        self._active = False
+        if self._image_subscription is not None:
+            self.destroy_subscription(self._image_subscription)
         self.destroy_subscription(self._info_subscription)
         if self._estimator is not None:
             self._estimator.reset()
@@ -115,17 +132,11 @@ class PerceptionNode(SelfStartingLifecycleNode):
         except AmtError as error:
             self._report(str(error))
 
-    def _on_image(self, message: Image) -> None:
+    def _receive(
+        self, decode: Callable[[Any], np.ndarray], message: Image | CompressedImage
+    ) -> None:
         try:
-            image = image_array(message)
-        except AmtError as error:
-            self._report(str(error))
-            return
-        self.process(image, message.header)
-
-    def _on_compressed(self, message: CompressedImage) -> None:
-        try:
-            image = compressed_array(message)
+            image = decode(message)
         except AmtError as error:
             self._report(str(error))
             return
@@ -136,8 +147,12 @@ class PerceptionNode(SelfStartingLifecycleNode):
         self.get_logger().error(problem, throttle_duration_sec=5.0)
 
     def process(self, image: np.ndarray, header: Header) -> None:
-        """Estimate one image [H, W, 3] uint8 RGB and publish the results with its header."""
-        assert self._estimator is not None
+        """Estimate one image [H, W, 3] uint8 RGB and publish the results with its header.
+
+        Does nothing while the node is not active.
+        """
+        if not self._active or self._estimator is None:
+            return
         stamp = seconds(header.stamp)
         if stamp <= self._last_time:
             self._estimator.reset()
@@ -207,7 +222,7 @@ class PerceptionNode(SelfStartingLifecycleNode):
 
 def main() -> int:
     """Entry point."""
-    return run_node(PerceptionNode, (AmtError,))
+    return run_nodes(lambda: [PerceptionNode()], (AmtError,))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from amt_perception.camera.intrinsics import Intrinsics, load_intrinsics
@@ -19,7 +21,7 @@ from amt_perception.camera.sources import Frame, open_source
 from amt_perception.errors import AmtError
 from amt_perception.nodes.image_messages import camera_info_message, fill_image
 from amt_retarget.ros import topics
-from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.lifetime import run_nodes
 from amt_retarget.ros.transforms import transforms_message
 
 LISTENER_WAIT_S = 20.0
@@ -34,8 +36,14 @@ class VideoNode(Node):
     with exit code 0 at its last frame.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, consume: Callable[[np.ndarray, Header], None] | None = None) -> None:
+        """consume: takes each image [H, W, 3] with its header in this process (see composed_node).
+
+        Images that it is too slow for are then left out; on the topic they appear only while
+        somebody listens there.
+        """
         super().__init__("video_node")
+        self._consume = consume
         video = str(self.declare_parameter("video", "0").value)
         info_file = str(self.declare_parameter("camera_info_file", "").value)
         self._frame_id = str(self.declare_parameter("camera_frame", "camera_optical_frame").value)
@@ -84,6 +92,7 @@ class VideoNode(Node):
     def _publish_next(self) -> None:
         if self._source.live:
             frame = self._next
+            delay = 0.0
             stamp = self.get_clock().now()
         else:
             if not self._start_ns and not self._listened():
@@ -97,16 +106,18 @@ class VideoNode(Node):
             now = self.get_clock().now().nanoseconds
             self._start_ns = self._start_ns or now
             stamp_ns = self._start_ns + int(frame.time_s * 1e9)
-            time.sleep(max(0.0, (stamp_ns - now) * 1e-9))
+            delay = (now - stamp_ns) * 1e-9
+            time.sleep(max(0.0, -delay))
             stamp = Time(nanoseconds=stamp_ns, clock_type=self.get_clock().clock_type)
         if frame is not None:
-            self._publish(frame.image, stamp)
+            late = self._consume is not None and delay > 1.0 / self._source.frame_rate
+            self._publish(frame.image, stamp, late)
         self._next = next(self._frames, None)
 
     def _listened(self) -> bool:
         """Whether images are awaited, and camera_info by as many as `info_listeners` says."""
         images, infos = (p.get_subscription_count() for p in (self._images, self._infos))
-        if images >= 1 and infos >= self._listeners:
+        if (images >= 1 or self._consume) and infos >= self._listeners:
             time.sleep(SETTLE_S)
             return True
         if time.monotonic() > self._listener_deadline:
@@ -116,14 +127,16 @@ class VideoNode(Node):
             )
         return False
 
-    def _publish(self, image: np.ndarray, stamp: Time) -> None:
-        message = Image()
-        message.header.stamp = stamp.to_msg()
-        message.header.frame_id = self._frame_id
-        fill_image(message, image)
-        self._info.header = message.header
+    def _publish(self, image: np.ndarray, stamp: Time, late: bool) -> None:
+        header = Header(stamp=stamp.to_msg(), frame_id=self._frame_id)
+        self._info.header = header
         self._infos.publish(self._info)
-        self._images.publish(message)
+        if self._consume is None or self._images.get_subscription_count():
+            message = Image(header=header)
+            fill_image(message, image)
+            self._images.publish(message)
+        if self._consume is not None and not late:
+            self._consume(image, header)
 
     def destroy_node(self) -> None:
         self._source.close()
@@ -132,7 +145,7 @@ class VideoNode(Node):
 
 def main() -> int:
     """Entry point."""
-    return run_node(VideoNode, (AmtError,))
+    return run_nodes(lambda: [VideoNode()], (AmtError,))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import table
+from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete, is_true
 from amt_perception.pipeline.interrupts import interrupt_on_sigterm, uninterrupted
 
 TERMINATE_S = 4.5
@@ -89,11 +90,11 @@ class Process:
 class Pipeline:
     """The running processes of one pipeline; a context manager that ends them all.
 
-    values: arguments by name (see table.ARGUMENTS). Raises AmtError for wrong ones.
+    values: arguments by name (see ARGUMENTS). Raises AmtError for wrong ones.
     """
 
-    def __init__(self, values: table.Values) -> None:
-        self.values = table.complete(values)
+    def __init__(self, values: Values) -> None:
+        self.values = complete(values)
         self.processes: list[Process] = []
         self._folder = tempfile.TemporaryDirectory(prefix="amt_")
         self._environment = {**os.environ, **table.transport_environment()}
@@ -117,7 +118,7 @@ class Pipeline:
             if entry.executable not in without:
                 self.start_node(entry)
         if self.values["record"]:
-            command = ["ros2", "bag", "record", "-o", self.values["record"], *table.RECORDED_TOPICS]
+            command = table.record_command(self.values)
             self.processes.append(Process("ros2 bag record", command, self._environment))
 
     def start_node(self, entry: table.NodeEntry, **more: object) -> None:
@@ -144,13 +145,13 @@ class Pipeline:
         """
         done = [process for process in self.processes if process.exit_code is not None]
         for process in done:
-            if process.exit_code != 0 or process.name != "video_node":
+            if process.exit_code != 0 or process.name not in table.VIDEO_PLAYERS:
                 raise AmtError(process.describe_end())
         return bool(done)
 
     def wait(self) -> None:
         """Wait for the end of the video. Raises AmtError when a node dies."""
-        respawn = table.is_true(self.values["use_respawn"])
+        respawn = is_true(self.values["use_respawn"])
         while True:
             if respawn:
                 self._restart_dead()
@@ -180,7 +181,7 @@ class Pipeline:
             self._folder.cleanup()
 
 
-def parse(arguments: list[str]) -> table.Values:
+def parse(arguments: list[str]) -> Values:
     """Read `name:=value` words. Raises AmtError for anything else."""
     values = {}
     for argument in arguments:
@@ -196,7 +197,7 @@ def parse(arguments: list[str]) -> table.Values:
 def show_arguments() -> str:
     """All arguments with description, choices and default."""
     lines = ["Arguments (pass as name:=value):"]
-    for argument in table.ARGUMENTS:
+    for argument in ARGUMENTS:
         choices = f" One of: {', '.join(argument.choices)}." if argument.choices else ""
         lines.append(f"\n  {argument.name}\n    {argument.description}.{choices}")
         lines.append(f"    (default: '{argument.default}')")

@@ -15,7 +15,7 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.robot.description import ARM_JOINT_NAMES
 from amt_retarget.ros import topics
 from amt_retarget.ros.drivers import ALLEGRO_V4_JOINTS
-from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.lifetime import run_nodes
 from amt_retarget.simulation.robot import SimulatedRobot
 
 PERIOD_S = 0.01
@@ -105,7 +105,7 @@ class MujocoNode(Node):
 
 def main() -> int:
     """Entry point."""
-    return run_node(MujocoNode, (RetargetError,))
+    return run_nodes(lambda: [MujocoNode()], (RetargetError,))
 
 
 if __name__ == "__main__":

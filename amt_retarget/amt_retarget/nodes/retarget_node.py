@@ -19,7 +19,7 @@ from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.drivers import COMMAND_INTERFACES, DriverPublishers
 from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
-from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.lifetime import run_nodes
 from amt_retarget.ros.transforms import TransformTree, seconds
 from amt_retarget.safety.limits import CommandGuard
 from amt_retarget.safety.state import NO_REASON, Reason, State, StateMachine
@@ -268,7 +268,7 @@ class RetargetNode(SelfStartingLifecycleNode):
 
 def main() -> int:
     """Entry point."""
-    return run_node(RetargetNode, (RetargetError,))
+    return run_nodes(lambda: [RetargetNode()], (RetargetError,))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.robot.description import read_urdf
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
-from amt_retarget.ros.lifetime import run_node
+from amt_retarget.ros.lifetime import run_nodes
 from amt_retarget.ros.transforms import transforms_message
 
 PERIOD_S = 0.05
@@ -58,7 +58,7 @@ class RobotStateNode(Node):
 
 def main() -> int:
     """Entry point."""
-    return run_node(RobotStateNode, (RetargetError,))
+    return run_nodes(lambda: [RobotStateNode()], (RetargetError,))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import rclpy
@@ -39,34 +39,37 @@ def _end_with_parent(parent: int) -> None:
     while parent != 1 and rclpy.ok():
         if os.getppid() != parent:
             rclpy.try_shutdown()
-            with suppress(OSError):  # the parent may have been the reader of stderr
+            with suppress(OSError):  # its end of our stderr may be gone as well
                 print("The process that started this node is gone; ending.", file=sys.stderr)
             stop.wait(EXIT_GRACE_S)
             os._exit(1)
         stop.wait(PARENT_POLL_S)
 
 
-def run_node(make_node: Callable[[], Node], user_errors: tuple[type[Exception], ...] = ()) -> int:
-    """Create a node, spin it until it is told to end, and return the process's exit code.
+def run_nodes(
+    make_nodes: Callable[[], Sequence[Node]], user_errors: tuple[type[Exception], ...] = ()
+) -> int:
+    """Create nodes, spin them until they are told to end, and return the process's exit code.
 
-    make_node: called after rclpy.init. user_errors: exceptions whose message is printed as one
+    make_nodes: called after rclpy.init. user_errors: exceptions whose message is printed as one
     line `error: ...` on stderr, with exit code 1, instead of a traceback; so are wrong ROS
-    arguments and parameters. SIGINT, SIGTERM and `rclpy.shutdown` end the node with exit code 0.
+    arguments and parameters. SIGINT, SIGTERM and `rclpy.shutdown` end the nodes with exit code 0.
     """
     expected = (*user_errors, NodeFailureError, ParameterException)
-    # Until the node is there, both signals break off its making wherever it is.
+    # Until the nodes are there, both signals break off their making wherever it is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parent = os.getppid()
-    node = None
+    nodes: Sequence[Node] = ()
     code = 0
     try:
         _init_rclpy()
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
-        node = make_node()
+        nodes = make_nodes()
         gc.collect()
-        gc.freeze()  # what lives as long as the node is never scanned again: no pauses of 50 ms
+        gc.freeze()  # what lives as long as the nodes is never scanned again: no pauses of 50 ms
         executor = SingleThreadedExecutor()
-        executor.add_node(node)
+        for node in nodes:
+            executor.add_node(node)
         _ignore_signals()  # a KeyboardInterrupt inside rclpy's C++ would become another error
         install_signal_handlers(SignalHandlerOptions.ALL)  # from now on they let spin return
         executor.spin()
@@ -84,7 +87,7 @@ def run_node(make_node: Callable[[], Node], user_errors: tuple[type[Exception], 
         # must not break off the clean end.
         uninstall_signal_handlers()
         _ignore_signals()
-        if node is not None:
+        for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return code

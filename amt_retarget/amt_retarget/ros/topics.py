@@ -1,4 +1,7 @@
-"""Topic names, frames and QoS: their one home."""
+"""Topic names and QoS: their one home.
+
+Names without a leading slash follow the nodes' namespace: /amt/hands, or /left/amt/hands.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,22 @@ from rclpy.qos import (
 
 IMAGE = "image_raw"
 CAMERA_INFO = "camera_info"
-HAND_POSE = "/amt/hand_pose"
-HANDS = "/amt/hands"
-OBJECT_POSES = "/amt/object_poses"
-CONTACTS = "/amt/contacts"
-MARKERS = "/amt/markers"
-JOINT_COMMAND = "/amt/joint_command"
-RETARGET_STATUS = "/amt/retarget_status"
-ENABLE = "/amt/enable"
-JOINT_STATES = "/joint_states"
-ROBOT_DESCRIPTION = "/robot_description"
+HAND_POSE = "amt/hand_pose"
+HANDS = "amt/hands"
+MARKERS = "amt/markers"
+JOINT_COMMAND = "amt/joint_command"
+RETARGET_STATUS = "amt/retarget_status"
+JOINT_STATES = "joint_states"
+ROBOT_DESCRIPTION = "robot_description"
 TF = "/tf"
 TF_STATIC = "/tf_static"
 DIAGNOSTICS = "/diagnostics"
 
-ARM_TRAJECTORY = "/scaled_joint_trajectory_controller/joint_trajectory"
+ARM_TRAJECTORY = "scaled_joint_trajectory_controller/joint_trajectory"
 """Universal_Robots_ROS2_Driver's default controller (trajectory_msgs/JointTrajectory)."""
-ARM_POSITIONS = "/forward_position_controller/commands"
+ARM_POSITIONS = "forward_position_controller/commands"
 """Universal_Robots_ROS2_Driver's streaming controller (std_msgs/Float64MultiArray)."""
-HAND_POSITIONS = "/allegro_hand_position_controller/commands"
+HAND_POSITIONS = "allegro_hand_position_controller/commands"
 """Wonik's Allegro V4 driver (std_msgs/Float64MultiArray; rows thumb, index, middle, ring)."""
 
 IMAGE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
