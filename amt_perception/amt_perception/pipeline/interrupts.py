@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class TerminationRequest(KeyboardInterrupt):  # noqa: N818 - like its base, a wish and no error
+class TerminationRequest(KeyboardInterrupt):
     """SIGTERM: ends a program as Ctrl-C does, so that nothing is left behind."""
 
 
