@@ -71,15 +71,14 @@ class Process:
         return self._popen.poll()
 
     def describe_end(self) -> str:
-        """Why it ended: its own sentence, else how it ended."""
+        """Why it ended: its own sentence, else how it ended and what to do."""
         code = self._popen.wait()
         self._reader.join(READ_S)
-        if code < 0:
-            return f"{self.name} was killed by {signal.Signals(-code).name}."
         if code > 0 and self._own_words:
             return self._own_words
-        see = "; its messages above say more" if code else " before the video did"
-        return f"{self.name} ended with exit code {code}{see}."
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended ({code})"
+        what = "see its messages above" if code > 0 else "start again"
+        return f"{self.name} {how} before the video did; {what}."
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal if it still runs."""
@@ -162,7 +161,7 @@ class Pipeline:
     def _restart_dead(self) -> None:
         for process in list(self.processes):
             if process.exit_code:
-                print(f"{process.describe_end()} It is started again.", file=sys.stderr)
+                print(f"{process.describe_end()} {process.name} is started again.", file=sys.stderr)
                 self.processes.remove(process)
                 again = Process(process.name, process.command, self._environment)
                 self.processes.append(again)
