@@ -14,27 +14,56 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
 
 import yaml
+from tqdm import tqdm
 
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import table
 from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete, is_true
+from amt_perception.pipeline.interrupts import interrupt_on_sigterm, uninterrupted
 
-INTERRUPT_S = 3.0
-TERMINATE_S = 1.5
+TERMINATE_S = 4.5
+KILL_S = 1.5
+READ_S = 1.0
 POLL_S = 0.05
+OWN_WORDS = "error: "
+"""How the line begins in which a node says why it cannot go on (see amt_retarget.ros.lifetime)."""
 
 
 class Process:
-    """One child process in a process group of its own (Ctrl-C reaches only the runner)."""
+    """One child process in a process group of its own (Ctrl-C reaches only the runner).
+
+    What it writes to stderr is passed on line by line, except the sentence in which it says why it
+    ends: that is kept for `describe_end`, so that the person reads it once and last.
+    """
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         self.name = name
-        self._popen = subprocess.Popen(command, env=environment, start_new_session=True)
+        self.command = command
+        self._popen = subprocess.Popen(
+            command,
+            env=environment,
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        self._own_words = ""
+        self._reader = threading.Thread(target=self._pass_on_stderr, daemon=True)
+        self._reader.start()
+
+    def _pass_on_stderr(self) -> None:
+        assert self._popen.stderr is not None
+        for line in self._popen.stderr:
+            if line.startswith(OWN_WORDS):
+                self._own_words = line.removeprefix(OWN_WORDS).strip()
+            else:
+                tqdm.write(line, file=sys.stderr, end="")  # goes around a progress bar
 
     @property
     def exit_code(self) -> int | None:
@@ -42,11 +71,15 @@ class Process:
         return self._popen.poll()
 
     def describe_end(self) -> str:
-        """How it ended, in words."""
-        code = self._popen.returncode
+        """Why it ended: its own sentence, else how it ended."""
+        code = self._popen.wait()
+        self._reader.join(READ_S)
         if code < 0:
-            return f"{self.name} was killed by {signal.Signals(-code).name}"
-        return f"{self.name} ended with exit code {code}"
+            return f"{self.name} was killed by {signal.Signals(-code).name}."
+        if code > 0 and self._own_words:
+            return self._own_words
+        see = "; its messages above say more" if code else " before the video did"
+        return f"{self.name} ended with exit code {code}{see}."
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal if it still runs."""
@@ -104,46 +137,48 @@ class Pipeline:
             command += ["-r", f"__ns:=/{self.values['namespace'].strip('/')}"]
         self.processes.append(Process(entry.executable, command, self._environment))
 
-    def ended(self) -> Process | None:
-        """A process that has ended, if any; a process that failed comes first."""
+    def video_ended(self) -> bool:
+        """Whether the video was played to its end.
+
+        Raises AmtError, with the node's own sentence if it left one, when a process ended
+        otherwise.
+        """
         done = [process for process in self.processes if process.exit_code is not None]
-        return max(done, key=lambda process: process.exit_code != 0, default=None)
+        for process in done:
+            if process.exit_code != 0 or process.name not in table.VIDEO_PLAYERS:
+                raise AmtError(process.describe_end())
+        return bool(done)
 
     def wait(self) -> None:
         """Wait for the end of the video. Raises AmtError when a node dies."""
         respawn = is_true(self.values["use_respawn"])
         while True:
-            process = self.ended()
-            if process is not None and process.exit_code == 0:
+            if respawn:
+                self._restart_dead()
+            if self.video_ended():
                 return
-            if process is not None and not respawn:
-                raise AmtError(f"{process.describe_end()}; the other nodes were ended.")
-            if process is not None:
-                self._restart(process)
             time.sleep(POLL_S)
 
-    def _restart(self, process: Process) -> None:
-        print(f"{process.describe_end()}; starting it again.", file=sys.stderr)
-        self.processes.remove(process)
-        entry = next(node for node in table.NODES if node.executable == process.name)
-        self.start_node(entry)
+    def _restart_dead(self) -> None:
+        for process in list(self.processes):
+            if process.exit_code:
+                print(f"{process.describe_end()} It is started again.", file=sys.stderr)
+                self.processes.remove(process)
+                again = Process(process.name, process.command, self._environment)
+                self.processes.append(again)
 
     def stop(self) -> None:
-        """End all processes: SIGINT, then SIGTERM, then SIGKILL."""
-        steps = (
-            (signal.SIGINT, INTERRUPT_S),
-            (signal.SIGTERM, TERMINATE_S),
-            (signal.SIGKILL, TERMINATE_S),
-        )
-        for number, patience in steps:
-            for process in self.processes:
-                process.send(number)
-            deadline = time.monotonic() + patience
-            while time.monotonic() < deadline:
-                if all(process.exit_code is not None for process in self.processes):
-                    break
-                time.sleep(POLL_S)
-        self._folder.cleanup()
+        """End all processes: SIGTERM, then SIGKILL. Ctrl-C waits until they have ended."""
+        with uninterrupted():
+            for number, patience in ((signal.SIGTERM, TERMINATE_S), (signal.SIGKILL, KILL_S)):
+                for process in self.processes:
+                    process.send(number)
+                deadline = time.monotonic() + patience
+                while time.monotonic() < deadline:
+                    if all(process.exit_code is not None for process in self.processes):
+                        break
+                    time.sleep(POLL_S)
+            self._folder.cleanup()
 
 
 def parse(arguments: list[str]) -> Values:
@@ -175,11 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
     if {"-h", "--help", "-s", "--show-args"} & set(words):
         print(f"{__doc__}\n{show_arguments()}")
         return 0
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    interrupt_on_sigterm()
     try:
         with Pipeline(parse(words)) as pipeline:
             pipeline.start()

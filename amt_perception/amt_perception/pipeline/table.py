@@ -17,6 +17,8 @@ from amt_perception.pipeline.arguments import Values, is_true, numbers
 
 RECORDED_TOPICS = ("amt/hands", "amt/joint_command", "amt/retarget_status", "joint_states")
 RECORDED_EVERYWHERE = ("/tf", "/tf_static", "/diagnostics")
+VIDEO_PLAYERS = ("video_node", "composed_node")
+"""The nodes that end by themselves, with exit code 0 at the end of the video."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import sys
 import threading
@@ -11,9 +12,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import uninstall_signal_handlers
+from rclpy.signals import (
+    SignalHandlerOptions,
+    install_signal_handlers,
+    uninstall_signal_handlers,
+)
 
 PARENT_POLL_S = 0.1
 EXIT_GRACE_S = 0.7
@@ -46,35 +52,60 @@ def run_nodes(
     """Create nodes, spin them until they are told to end, and return the process's exit code.
 
     make_nodes: called after rclpy.init. user_errors: exceptions whose message is printed as one
-    sentence with exit code 1 instead of a traceback. SIGINT, SIGTERM and `rclpy.shutdown` end the
-    nodes with exit code 0.
+    line `error: ...` on stderr, with exit code 1, instead of a traceback; so are wrong ROS
+    arguments and parameters. SIGINT, SIGTERM and `rclpy.shutdown` end the nodes with exit code 0.
     """
-    expected: tuple[type[Exception], ...] = (*user_errors, NodeFailureError)
+    expected = (*user_errors, NodeFailureError, ParameterException)
+    # Until the nodes are there, both signals break off their making wherever it is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parent = os.getppid()
-    rclpy.init()
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     nodes: Sequence[Node] = ()
     code = 0
     try:
+        _init_rclpy()
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
         nodes = make_nodes()
         gc.collect()
         gc.freeze()  # what lives as long as the nodes is never scanned again: no pauses of 50 ms
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)
+        _ignore_signals()  # a KeyboardInterrupt inside rclpy's C++ would become another error
+        install_signal_handlers(SignalHandlerOptions.ALL)  # from now on they let spin return
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except expected as error:
-        name = nodes[0].get_name() if nodes else "error"
-        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        print(f"error: {_one_line(error)}", file=sys.stderr, flush=True)
         code = 1
+    except Exception:
+        if rclpy.ok():
+            raise
+        # A signal has shut rclpy down, and the call that was under way failed for that reason.
     finally:
         # A second Ctrl-C (launch passes it on to processes that the terminal has told already)
         # must not break off the clean end.
         uninstall_signal_handlers()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _ignore_signals()
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return code
+
+
+def _init_rclpy() -> None:
+    """rclpy.init without its signal handlers; NodeFailureError for wrong ROS arguments."""
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # base of all that rcl raises: a missing file, a wrong remapping
+        raise NodeFailureError(f"wrong ROS arguments: {_one_line(error)}") from error
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _one_line(error: Exception) -> str:
+    """The message without line breaks and without rcl's places in its C sources."""
+    return re.sub(r", at \S+:\d+", "", " ".join(str(error).split()))
