@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from amt_perception.demo.recording import MAX_HANDS, NO_TRACK, Recording
 from amt_perception.estimators.interface import TrackState
-from amt_perception.nodes.image_messages import image_array
+from amt_perception.ros.image_messages import image_array
 from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import seconds
 
