@@ -76,6 +76,8 @@ def open_source(text: str, rate: float | None = None) -> ImageSource:
         source = VideoSource(sample_clip(), rate)
         source.name = NAME
         return source
+    if not text:
+        raise AmtError("No video was named: give a video file, a folder of images or a camera (0).")
     path = Path(text).expanduser()
     try:
         is_folder = path.is_dir()

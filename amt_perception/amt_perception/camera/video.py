@@ -124,11 +124,8 @@ def _open_container(av: Any, path: Path) -> Any:
     except av.FFmpegError as error:
         if path.stat().st_size == 0:
             raise AmtError(f"{path} is empty: copy or download it again.") from error
-        if missing := missing_bytes(path):
-            raise AmtError(
-                f"{path} is cut off ({missing} bytes are missing) and cannot be opened: "
-                "copy or download it again."
-            ) from error
+        if missing_bytes(path):
+            raise _cut_off_at_start(path) from error
         raise AmtError(f"{path} is not a video that can be read, or it is damaged.") from error
     if container.format.name == "tty":  # FFmpeg takes any text file for ASCII art
         container.close()
@@ -136,11 +133,20 @@ def _open_container(av: Any, path: Path) -> Any:
     return container
 
 
+def _cut_off_at_start(path: Path) -> AmtError:
+    return AmtError(
+        f"{path} is cut off ({missing_bytes(path)} bytes are missing) and cannot be opened: "
+        "copy or download it again."
+    )
+
+
 def _video_stream(av: Any, container: Any, path: Path) -> Any:
     """The first video stream that is not the cover picture of a piece of music."""
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:
+        if missing_bytes(path):
+            raise _cut_off_at_start(path)
         what = "only has sound" if container.streams.audio else "has no pictures"
         raise AmtError(f"{path} {what}: give a file with a video stream.")
     return streams[0]

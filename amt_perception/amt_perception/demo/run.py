@@ -2,55 +2,143 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from amt_perception.camera.sources import ImageSource
+from amt_perception.camera.sources import ImageSource, open_source
+from amt_perception.demo.files import check_writable
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import table
+from amt_perception.pipeline.arguments import Values, complete
+from amt_perception.pipeline.interrupts import TerminationRequest, uninterrupted
 from amt_perception.pipeline.runner import Pipeline
 
 if TYPE_CHECKING:
     from amt_perception.demo.recorder import Recorder
+    from amt_perception.demo.recording import Recording
 
+CAMERA_SECONDS = 20.0
 START_TIMEOUT_S = 60.0
 LAST_MESSAGES_S = 0.5
 SPIN_S = 0.02
+DOMAINS = 100
+"""Domains 1 to 100 have their ports below those that Linux gives to other programs."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the demo and write its results. Raises AmtError or RetargetError, having written nothing.
+
+    arguments: as `demo.__main__.parse` gives them.
+    """
+    values = complete(
+        {
+            "video": arguments.video,
+            "frame_rate": arguments.frame_rate,
+            "robot": arguments.robot,
+            "hand": arguments.hand,
+            "estimator": arguments.estimator,
+            "mano": arguments.mano,
+            "camera_info_file": arguments.camera_info_file,
+            "velocity_scale": "1.0",  # a simulated arm may move as fast as the real one can
+            "max_accel": "15.0",
+            "log_level": "warn",
+        }
+    )
+    check_writable(arguments.out)
+    with open_source(arguments.video, float(arguments.frame_rate) or None) as source:
+        if source.live:
+            source.close()  # the video node opens it again
+        seconds = arguments.seconds or (CAMERA_SECONDS if source.live else None)
+        recording = _run_pipeline(values, source, seconds)
+        from amt_perception.demo.results import write_results
+
+        write_results(recording, source, arguments.out)
 
 
 def use_private_domain() -> int:
     """Keep the demo's topics on this machine and off real robots, unless the user chose a domain.
 
-    Call it before rclpy is initialised. Returns the domain.
+    Call it before rclpy is initialised. Returns the domain: one that no process of this machine
+    uses, so that several demos can run at once.
     """
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    if "ROS_DOMAIN_ID" not in os.environ:
+        domains = [1 + (os.getpid() + step) % DOMAINS for step in range(DOMAINS)]
+        os.environ["ROS_DOMAIN_ID"] = str(next(filter(_is_free, domains), domains[0]))
     os.environ.update(table.transport_environment())
     return int(os.environ["ROS_DOMAIN_ID"])
+
+
+def _is_free(domain: int) -> bool:
+    """Whether the port of a domain's first participant is free (DDSI-RTPS 2.5, 9.6.2.3)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7400 + 250 * domain + 10))
+        except OSError:
+            return False
+    return True
+
+
+def _run_pipeline(values: Values, source: ImageSource, seconds: float | None) -> Recording:
+    domain = use_private_domain()
+    print(f"Running the pipeline on {source.name} (ROS_DOMAIN_ID={domain}) ...", flush=True)
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from amt_perception.demo.recorder import Recorder
+    from amt_retarget.robot.robot import Robot
+
+    robot = Robot.load(values["robot"], values["hand"])
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    recorder = Recorder(robot.joint_names)
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+
+    def spin_once() -> None:
+        with uninterrupted():
+            executor.spin_once(SPIN_S)
+
+    try:
+        with Pipeline(values) as pipeline:
+            record(pipeline, recorder, spin_once, source, seconds)
+        meta = {
+            "video": source.name,
+            "estimator": recorder.estimator,
+            "robot": values["robot"],
+            "hand": values["hand"],
+        }
+        return recorder.recording(robot.lower, robot.upper, meta)
+    finally:
+        recorder.destroy_node()
+        rclpy.try_shutdown()
 
 
 def record(
     pipeline: Pipeline,
     recorder: Recorder,
-    spin_once: Callable[[float], None],
+    spin_once: Callable[[], None],
     source: ImageSource,
     seconds: float | None,
 ) -> None:
     """Run the pipeline to the end of the source, or for some seconds, while the recorder listens.
 
-    The video starts when everything that listens is ready. Ctrl-C ends a live source early and
-    well. Raises AmtError when a node dies or does not come up.
+    The video starts when everything that listens is ready, and the seconds count from its first
+    image. Ctrl-C ends a live source early and well. Raises AmtError when a node dies or does not
+    come up.
     """
     video = [entry for entry in table.entries(pipeline.values) if entry.executable == "video_node"]
     pipeline.start(without=("video_node",))
     deadline = time.monotonic() + START_TIMEOUT_S
     while not recorder.pipeline_ready:
-        spin_once(SPIN_S)
-        _raise_if_dead(pipeline)
+        spin_once()
+        pipeline.video_ended()
         if time.monotonic() > deadline:
             raise AmtError(
                 f"The nodes were not ready within {START_TIMEOUT_S:.0f} s; close other programs "
@@ -58,26 +146,20 @@ def record(
             )
     pipeline.start_node(video[0], info_listeners=2)  # the perception node and this recorder
     total = None if source.live else source.frame_count
-    end = None if seconds is None else time.monotonic() + seconds
+    end: float | None = None
     with tqdm(total=total, desc="running", unit="frame", smoothing=0.1) as progress:
         try:
-            while end is None or time.monotonic() < end:
-                spin_once(SPIN_S)
-                if recorder.image_count > progress.n:
-                    progress.update(recorder.image_count - progress.n)
-                _raise_if_dead(pipeline)
-                if pipeline.ended() is not None:  # the video came to its end
-                    break
+            while not pipeline.video_ended() and (end is None or time.monotonic() < end):
+                spin_once()
+                if seconds is not None and end is None and recorder.image_count:
+                    end = time.monotonic() + seconds
+                progress.update(recorder.image_count - progress.n)
+        except TerminationRequest:
+            raise
         except KeyboardInterrupt:
-            if not source.live:
+            if not (source.live and recorder.image_count):
                 raise
     last = time.monotonic() + LAST_MESSAGES_S
     while time.monotonic() < last:
-        spin_once(SPIN_S)
+        spin_once()
     pipeline.stop()
-
-
-def _raise_if_dead(pipeline: Pipeline) -> None:
-    process = pipeline.ended()
-    if process is not None and process.exit_code != 0:
-        raise AmtError(f"{process.describe_end()}; see its message above. Nothing was written.")

@@ -2,6 +2,10 @@
 
 import sys
 
-from amt_perception.pipeline.runner import main
+try:
+    from amt_perception.pipeline.runner import main
 
-sys.exit(main())
+    code = main()
+except KeyboardInterrupt:  # while modules are still being imported
+    code = 130
+sys.exit(code)

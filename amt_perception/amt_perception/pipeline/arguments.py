@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
 
 from amt_perception.errors import AmtError
 
@@ -198,8 +203,8 @@ def numbers(text: str) -> list[float]:
 def complete(given: Values) -> Values:
     """All arguments, the given ones over the defaults.
 
-    Raises AmtError for an unknown name, a value that is not among the choices, or a number that is
-    none.
+    Raises AmtError for an unknown name, a value that is not among the choices, a number that is
+    none, or a params_file that cannot be read.
     """
     by_name = {argument.name: argument for argument in ARGUMENTS}
     for name, value in given.items():
@@ -213,7 +218,34 @@ def complete(given: Values) -> Values:
         try:
             given_numbers = numbers(values[name])
         except ValueError:
-            raise AmtError(f"{name} must be a number, not '{values[name]}'.") from None
+            given_numbers = [math.nan]
         if name == "camera_pose" and len(given_numbers) not in (0, 6):
             raise AmtError("camera_pose needs six numbers: x y z roll pitch yaw.")
+        single = name == "camera_pose" or len(given_numbers) == 1
+        if not (single and all(map(math.isfinite, given_numbers))):
+            raise AmtError(f"{name} must be a number, not '{values[name]}'.")
+    if not re.fullmatch(r"(/?[A-Za-z_]\w*)*/?", values["namespace"], re.ASCII):
+        raise AmtError(
+            f"namespace is '{values['namespace']}'; use letters, digits and _, begin with a letter."
+        )
+    if values["params_file"]:
+        _check_params_file(Path(values["params_file"]))
     return values
+
+
+def _check_params_file(path: Path) -> None:
+    """Find the mistakes that would end every node at once with a message from ROS's C parser."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AmtError(f"Cannot read the params_file {path} ({error.strerror}).") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        raise AmtError(f"The params_file {path} is not YAML{line}; correct it.") from error
+    nodes = content.values() if isinstance(content, dict) else ()
+    if not (nodes and all(isinstance(node, dict) for node in nodes)):
+        raise AmtError(
+            f"The params_file {path} is not of the form 'NODE: {{ros__parameters: ...}}'; see "
+            "docs.ros.org for ROS 2 parameter files."
+        )

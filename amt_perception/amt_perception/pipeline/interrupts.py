@@ -6,11 +6,20 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+
+class TerminationRequest(KeyboardInterrupt):
+    """SIGTERM: ends a program as Ctrl-C does, so that nothing is left behind."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise TerminationRequest
 
 
 def interrupt_on_sigterm() -> None:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that both end a program alike."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM raise TerminationRequest in the main thread."""
+    signal.signal(signal.SIGTERM, _terminate)
 
 
 @contextmanager
