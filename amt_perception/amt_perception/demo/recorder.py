@@ -33,7 +33,7 @@ class Recorder(Node):
     def __init__(
         self,
         joint_names: tuple[str, ...],
-        keep_image: Callable[[np.ndarray, float], None] | None = None,
+        keep_image: Callable[[np.ndarray, float], object] | None = None,
     ) -> None:
         """keep_image: takes each image [H, W, 3] uint8 RGB and its time since the first (s)."""
         super().__init__("demo_recorder")
