@@ -1,6 +1,6 @@
 # make demo   see a robot hand do what a hand in a video does   (VIDEO=file|0  ROBOT=ur10e  HAND=left  OUT=folder)
 # make test   the tests, as in CI
-# make bench  the benchmarks: tables, and JSON under out/bench
+# make bench  the benchmarks: tables, and JSON under out/bench   (DATA=folder with videos/)
 # make check  ruff and mypy
 
 PYTHON ?= python3
@@ -22,7 +22,7 @@ test: setup
 	@$(RUN) pytest
 
 bench: setup
-	@$(RUN) benchmarks
+	@$(RUN) benchmarks $(if $(DATA),--data "$(DATA)")
 
 check: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -27,7 +27,7 @@ def publish(rate: float, seconds: float, done: Connection) -> None:
     import rclpy
     from sensor_msgs.msg import Image
 
-    from amt_perception.nodes.image_messages import fill_image
+    from amt_perception.ros.image_messages import fill_image
     from amt_retarget.ros import topics
 
     rclpy.init()
@@ -57,7 +57,7 @@ def subscribe(stop: Any, done: Connection) -> None:
     from rclpy.executors import SingleThreadedExecutor
     from sensor_msgs.msg import Image
 
-    from amt_perception.nodes.image_messages import image_array
+    from amt_perception.ros.image_messages import image_array
     from amt_retarget.ros import topics
     from amt_retarget.ros.transforms import seconds as to_seconds
 

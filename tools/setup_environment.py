@@ -27,6 +27,9 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "amt_setup.sha256"
 MESSAGE_PACKAGES = ("amt_msgs", "tools/compat/tf2_msgs")
 PYTHON_PACKAGES = ("amt_retarget", "amt_perception", "amt_training")
+PIP = "pip==26.3"
+"""The pip of the interpreter can be too old: Python 3.10's (23.0.1) does not backjump, so that it
+tries version after version of requirements.txt's indirect dependencies and never ends."""
 LIBRARIES = {
     "libGL.so.1": "libgl1",
     "libEGL.so.1": "libegl1",
@@ -172,6 +175,7 @@ def main() -> None:
     python = str(VENV / "bin/python")
     step("make the virtual environment", [sys.executable, "-m", "venv", str(VENV)])
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install"]
+    step(f"install {PIP}", [*pip, PIP])
     step("install requirements.txt", [*pip, "-r", "requirements.txt"])
     correct_cmake_paths()
     step(

@@ -1,1 +1,1 @@
-"""From images to hand poses, object poses and contacts. Only `nodes` knows ROS."""
+"""From images to hand poses, object poses and contacts. Only `nodes`, `ros` and `demo` know ROS."""

@@ -56,6 +56,8 @@ class ImageSource(ABC):
 def open_source(text: str, rate: float | None = None) -> ImageSource:
     """Open a camera (`0`, `/dev/video0`), a folder of images, a video file, or `sample`.
 
+    `sample-left` shows the same clip in a mirror, with a left hand.
+
     `sample` is the built-in clip, rendered at its first use (see `sample.clip`), whatever file of
     that name may exist: write `./sample` for that one.
 
@@ -69,13 +71,14 @@ def open_source(text: str, rate: float | None = None) -> ImageSource:
         from amt_perception.camera.device import CameraSource
 
         return CameraSource(text, rate)
-    if text == "sample":
+    if text in ("sample", "sample-left"):
         from amt_perception.camera.video import VideoSource
+        from amt_perception.camera.views import MirroredSource
         from amt_perception.sample.clip import NAME, sample_clip
 
-        source = VideoSource(sample_clip(), rate)
+        source: ImageSource = VideoSource(sample_clip(), rate)
         source.name = NAME
-        return source
+        return MirroredSource(source) if text == "sample-left" else source
     if not text:
         raise AmtError("No video was named: give a video file, a folder of images or a camera (0).")
     path = Path(text).expanduser()

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from amt_msgs.msg import HandPose, HandPoseArray, RetargetStatus
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo, JointState
+from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from amt_perception.demo.recording import MAX_HANDS, NO_TRACK, Recording
 from amt_perception.estimators.interface import TrackState
+from amt_perception.ros.image_messages import image_array
 from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import seconds
 
 KEEP_ALL = QoSProfile(depth=500, reliability=ReliabilityPolicy.RELIABLE)
+KEEP_IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Recorder(Node):
     """Keeps the stamps of all images, and all hands, commands, joint states and statuses.
 
     camera_info is sent with every image and is small, so it tells which images there were without
-    carrying them here a second time.
+    carrying them here a second time. A camera's images cannot be read again later: those that come
+    are handed to `keep_image`.
     """
 
-    def __init__(self, joint_names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        joint_names: tuple[str, ...],
+        keep_image: Callable[[np.ndarray, float], object] | None = None,
+    ) -> None:
+        """keep_image: takes each image [H, W, 3] uint8 RGB and its time since the first (s)."""
         super().__init__("demo_recorder")
+        self._keep_image = keep_image
         self._joint_names = joint_names
         self._image_times: list[float] = []
         self._hands: dict[float, list[HandPose]] = {}
@@ -36,7 +47,10 @@ class Recorder(Node):
         self.estimator = "unknown"
         """What the perception node says that it runs."""
         self.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 10)
-        self.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_image, KEEP_ALL)
+        if keep_image is None:
+            self.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_info, KEEP_ALL)
+        else:
+            self.create_subscription(Image, topics.IMAGE, self._on_image, KEEP_IMAGES)
         self.create_subscription(HandPoseArray, topics.HANDS, self._on_hands, KEEP_ALL)
         self.create_subscription(JointState, topics.JOINT_COMMAND, self._on_command, KEEP_ALL)
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joint_state, KEEP_ALL)
@@ -52,8 +66,8 @@ class Recorder(Node):
     @property
     def pipeline_ready(self) -> bool:
         """Whether robot and retargeter report their states, and images are awaited."""
-        listeners = self.count_subscribers(topics.IMAGE)
-        return bool(self._joint_states) and bool(self._statuses) and listeners > 0
+        others = self.count_subscribers(topics.IMAGE) - (self._keep_image is not None)
+        return bool(self._joint_states) and bool(self._statuses) and others > 0
 
     @property
     def image_count(self) -> int:
@@ -74,8 +88,13 @@ class Recorder(Node):
                 if item.key == "estimator":
                     self.estimator = item.value
 
-    def _on_image(self, message: CameraInfo) -> None:
+    def _on_info(self, message: CameraInfo) -> None:
         self._image_times.append(seconds(message.header.stamp))
+
+    def _on_image(self, message: Image) -> None:
+        assert self._keep_image is not None
+        self._image_times.append(seconds(message.header.stamp))
+        self._keep_image(image_array(message), self._image_times[-1] - self._image_times[0])
 
     def _on_hands(self, message: HandPoseArray) -> None:
         self._hands[seconds(message.header.stamp)] = message.hands

@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tqdm import tqdm
 
+from amt_perception.camera.intrinsics import load_intrinsics
 from amt_perception.camera.sources import ImageSource, open_source
+from amt_perception.camera.video import VideoSource
+from amt_perception.camera.views import UndistortedSource
+from amt_perception.demo.encoder import video_writer
 from amt_perception.demo.files import check_writable
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import table
@@ -50,15 +59,31 @@ def run(arguments: argparse.Namespace) -> None:
             "log_level": "warn",
         }
     )
+    if values["video"] == "sample" and values["hand"] == "left":
+        values["video"] = "sample-left"
     check_writable(arguments.out)
-    with open_source(arguments.video, float(arguments.frame_rate) or None) as source:
+    with (
+        open_source(values["video"], float(values["frame_rate"]) or None) as source,
+        tempfile.TemporaryDirectory(prefix="amt_") as folder,
+    ):
+        seconds, clip = arguments.seconds, None
         if source.live:
             source.close()  # the video node opens it again
-        seconds = arguments.seconds or (CAMERA_SECONDS if source.live else None)
-        recording = _run_pipeline(values, source, seconds)
+            seconds, clip = seconds or CAMERA_SECONDS, Path(folder, "camera.mp4")
+        recording = _run_pipeline(values, source, seconds, clip)
         from amt_perception.demo.results import write_results
 
-        write_results(recording, source, arguments.out)
+        shown = _shown(source, clip, values["camera_info_file"])
+        write_results(recording, shown, arguments.out)
+
+
+def _shown(source: ImageSource, clip: Path | None, info_file: str) -> ImageSource:
+    """The images once more, as the estimator saw them."""
+    shown = source
+    if clip is not None:
+        shown = VideoSource(clip)
+        shown.name = source.name
+    return UndistortedSource(shown, load_intrinsics(Path(info_file))) if info_file else shown
 
 
 def use_private_domain() -> int:
@@ -85,7 +110,10 @@ def _is_free(domain: int) -> bool:
     return True
 
 
-def _run_pipeline(values: Values, source: ImageSource, seconds: float | None) -> Recording:
+def _run_pipeline(
+    values: Values, source: ImageSource, seconds: float | None, clip: Path | None
+) -> Recording:
+    """Run the pipeline on the source and record it; a camera's images are kept in `clip`."""
     domain = use_private_domain()
     print(f"Running the pipeline on {source.name} (ROS_DOMAIN_ID={domain}) ...", flush=True)
     import rclpy
@@ -97,7 +125,9 @@ def _run_pipeline(values: Values, source: ImageSource, seconds: float | None) ->
 
     robot = Robot.load(values["robot"], values["hand"])
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    recorder = Recorder(robot.joint_names)
+    kept = ExitStack()
+    keep_image = None if clip is None else kept.enter_context(_image_keeper(clip, source))
+    recorder = Recorder(robot.joint_names, keep_image)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
 
@@ -106,7 +136,7 @@ def _run_pipeline(values: Values, source: ImageSource, seconds: float | None) ->
             executor.spin_once(SPIN_S)
 
     try:
-        with Pipeline(values) as pipeline:
+        with kept, Pipeline(values) as pipeline:
             record(pipeline, recorder, spin_once, source, seconds)
         meta = {
             "video": source.name,
@@ -118,6 +148,21 @@ def _run_pipeline(values: Values, source: ImageSource, seconds: float | None) ->
     finally:
         recorder.destroy_node()
         rclpy.try_shutdown()
+
+
+@contextmanager
+def _image_keeper(
+    clip: Path, source: ImageSource
+) -> Iterator[Callable[[np.ndarray, float], object]]:
+    """Give the block a function that appends an image to a video, encoded beside the listening."""
+    with (
+        video_writer(clip, source.width, source.height, source.frame_rate) as write,
+        ThreadPoolExecutor(max_workers=1) as encoder,
+    ):
+        written: list[Future[None]] = []
+        yield lambda image, time_s: written.append(encoder.submit(write, image, time_s))
+        for future in written:
+            future.result()
 
 
 def record(

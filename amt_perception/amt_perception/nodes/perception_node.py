@@ -23,8 +23,8 @@ from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.errors import AmtError
 from amt_perception.estimators.factory import create_estimator
 from amt_perception.estimators.interface import Estimator, FrameEstimate, TrackState
-from amt_perception.nodes.hand_messages import hand_markers, hand_message
-from amt_perception.nodes.image_messages import (
+from amt_perception.ros.hand_messages import hand_markers, hand_message
+from amt_perception.ros.image_messages import (
     compressed_array,
     image_array,
     intrinsics_from_message,

@@ -19,7 +19,7 @@ from tf2_msgs.msg import TFMessage
 from amt_perception.camera.intrinsics import Intrinsics, load_intrinsics
 from amt_perception.camera.sources import Frame, open_source
 from amt_perception.errors import AmtError
-from amt_perception.nodes.image_messages import camera_info_message, fill_image
+from amt_perception.ros.image_messages import camera_info_message, fill_image
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifetime import run_nodes
 from amt_retarget.ros.transforms import transforms_message

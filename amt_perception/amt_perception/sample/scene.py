@@ -37,7 +37,7 @@ ELBOW = (0.03, 0.36, 0.50)
 """Where the forearm comes from, in the camera frame (m)."""
 LIGHT_DIRECTION = (-0.45, 0.75, 0.9)
 """Of the lamp's rays, in the camera frame: from above, right of the camera."""
-LIT_POINT, LIT_HALF_WIDTH = (0.0, 0.0, 0.45), 0.25
+LIT_POINT, LIT_HALF_WIDTH = (0.0, 0.02, 0.46), 0.2
 """What the shadow map covers, in the camera frame (m)."""
 
 

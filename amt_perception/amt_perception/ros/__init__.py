@@ -1,0 +1,1 @@
+"""The library's types as ROS messages, for nodes and for whoever listens to them."""
