@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import pytest
 
 from amt_perception.camera.sources import open_source
 from amt_perception.demo.recording import Recording
