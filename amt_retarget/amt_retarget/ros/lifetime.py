@@ -55,7 +55,7 @@ def run_nodes(
     line `error: ...` on stderr, with exit code 1, instead of a traceback; so are wrong ROS
     arguments and parameters. SIGINT, SIGTERM and `rclpy.shutdown` end the nodes with exit code 0.
     """
-    expected = (*user_errors, NodeFailureError, ParameterException)
+    expected: tuple[type[Exception], ...] = (*user_errors, NodeFailureError, ParameterException)
     # Until the nodes are there, both signals break off their making wherever it is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parent = os.getppid()
