@@ -109,7 +109,7 @@ class RetargetNode(SelfStartingLifecycleNode):
     def activate(self) -> None:
         self._guard = CommandGuard(self._retargeter.limits)
         self._states = StateMachine()
-        self._measured = np.full(len(self._robot.joint_names), np.nan)
+        self._measured: np.ndarray = np.full(len(self._robot.joint_names), np.nan)
         self._measured_time = -np.inf
         self._last_cycle: float | None = None
         self._image_stamp = Time()

@@ -59,7 +59,7 @@ class InverseKinematics:
             residual, jacobian = residuals(self._kinematics(q), targets, self._weights)
             # Arm and hand have rows of their own: an arm far from its target (rows 0 to 5) must
             # not slow the fingers down.
-            damping = np.full(q.size, residual[6:] @ residual[6:])
+            damping: np.ndarray = np.full(q.size, residual[6:] @ residual[6:])
             damping[self._arm] = residual[:6] @ residual[:6]
             damping = DAMPING + DAMPING_PER_RESIDUAL * damping
             hessian = jacobian.T @ jacobian + np.diag(self._posture_weights + damping)

@@ -76,7 +76,7 @@ class Retargeter:
         self._limits = self.limits
         self._velocities = np.zeros(22)
         self._goal = robot.home
-        self._goal_velocity = np.zeros(22)
+        self._goal_velocity: np.ndarray = np.zeros(22)
         self.reset()
 
     def reset(self) -> None:
