@@ -101,14 +101,22 @@ def _finish_surfaces(spec: mujoco.MjSpec, root: ET.Element) -> None:
 
 
 def _add_servos(spec: mujoco.MjSpec) -> None:
-    """Position actuators with one natural frequency: stiffness w^2 I, damping 2 d w I."""
+    """Position actuators with one natural frequency: stiffness w^2 I, damping 2 d w I.
+
+    The joint's own damping, from the URDF, is part of it. An actuator's ends where its effort does:
+    alone, it would let a finger that slips off another one shoot away.
+    """
     mujoco = import_mujoco()
     model = spec.compile()
     for name in JOINT_NAMES:
         joint = model.joint(name)
         inertia = float(model.dof_M0[joint.dofadr[0]])
         stiffness = NATURAL_FREQUENCY**2 * inertia
-        damping = 2 * DAMPING_RATIO * NATURAL_FREQUENCY * inertia
+        damping = max(
+            0.0,
+            2 * DAMPING_RATIO * NATURAL_FREQUENCY * inertia
+            - float(model.dof_damping[joint.dofadr[0]]),
+        )
         actuator = spec.add_actuator(name=name, target=name)
         actuator.trntype = mujoco.mjtTrn.mjTRN_JOINT
         actuator.gaintype = mujoco.mjtGain.mjGAIN_FIXED
