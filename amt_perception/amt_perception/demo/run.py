@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from amt_perception.demo.recording import Recording
 
 CAMERA_SECONDS = 20.0
+FILE_QUEUE = 2
+"""Images of a file that may wait: a frame that comes late is better than one that is missing."""
 START_TIMEOUT_S = 60.0
 LAST_MESSAGES_S = 0.5
 SPIN_S = 0.02
@@ -56,6 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
             "camera_info_file": arguments.camera_info_file,
             "velocity_scale": "1.0",  # a simulated arm may move as fast as the real one can
             "max_accel": "15.0",
+            "image_queue": str(FILE_QUEUE),
             "log_level": "warn",
         }
     )
@@ -69,6 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         seconds, clip = arguments.seconds, None
         if source.live:
             source.close()  # the video node opens it again
+            values["image_queue"] = "1"
             seconds, clip = seconds or CAMERA_SECONDS, Path(folder, "camera.mp4")
         recording = _run_pipeline(values, source, seconds, clip)
         from amt_perception.demo.results import write_results

@@ -59,6 +59,7 @@ class PerceptionNode(SelfStartingLifecycleNode):
         self.declare_parameter("mano", "")
         self.declare_parameter("hand_length_m", 0.0)
         self.declare_parameter("image_topic", topics.IMAGE)
+        self.declare_parameter("image_queue", 1)
         self.declare_parameter("camera_info_topic", topics.CAMERA_INFO)
         self.declare_parameter("compressed", False)
         self._estimator: Estimator | None = None
@@ -110,7 +111,10 @@ class PerceptionNode(SelfStartingLifecycleNode):
             kind, decode = (CompressedImage, compressed_array)
             image_topic += "/compressed"
         self._image_subscription = self.create_subscription(
-            kind, image_topic, partial(self._receive, decode), topics.IMAGE_QOS
+            kind,
+            image_topic,
+            partial(self._receive, decode),
+            topics.image_qos(int(self._value("image_queue"))),  # type: ignore[call-overload]
         )
 
     def deactivate(self) -> None:

@@ -56,6 +56,12 @@ ARGUMENTS = (
         "topic of the images (sensor_msgs/Image)",
     ),
     Argument(
+        "image_queue",
+        "1",
+        "images that may wait while one is processed: 1, the newest only, has the least latency; "
+        "more lose fewer frames of a file",
+    ),
+    Argument(
         "camera_info_topic",
         "camera_info",
         "topic of the camera's intrinsics (sensor_msgs/CameraInfo)",
@@ -224,6 +230,8 @@ def complete(given: Values) -> Values:
         single = name == "camera_pose" or len(given_numbers) == 1
         if not (single and all(map(math.isfinite, given_numbers))):
             raise AmtError(f"{name} must be a number, not '{values[name]}'.")
+    if not re.fullmatch(r"[1-9]\d?", values["image_queue"]):
+        raise AmtError(f"image_queue is '{values['image_queue']}'; it must be 1 to 99 images.")
     if not re.fullmatch(r"(/?[A-Za-z_]\w*)*/?", values["namespace"], re.ASCII):
         raise AmtError(
             f"namespace is '{values['namespace']}'; use letters, digits and _, begin with a letter."

@@ -9,6 +9,7 @@ over real DDS. When one of them dies, the others are ended and the exit code is 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,8 @@ TERMINATE_S = 4.5
 KILL_S = 1.5
 READ_S = 1.0
 POLL_S = 0.05
+NATIVE_NOTE = re.compile(r"[IW]\d{4} \d\d:\d\d:\S+ +\d+ \S+\.cc:\d+\]")
+"""How MediaPipe's C++ writes notes and warnings, which its own settings do not silence."""
 OWN_WORDS = "error: "
 """How the line begins in which a node says why it cannot go on (see amt_retarget.ros.lifetime)."""
 
@@ -62,7 +65,7 @@ class Process:
         for line in self._popen.stderr:
             if line.startswith(OWN_WORDS):
                 self._own_words = line.removeprefix(OWN_WORDS).strip()
-            else:
+            elif not NATIVE_NOTE.match(line):
                 tqdm.write(line, file=sys.stderr, end="")  # goes around a progress bar
 
     @property

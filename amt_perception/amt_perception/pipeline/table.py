@@ -47,6 +47,7 @@ def _perception_parameters(values: Values) -> dict[str, Any]:
         "device": values["device"],
         "mano": values["mano"],
         "hand_length_m": float(values["hand_length_m"]),
+        "image_queue": int(values["image_queue"]),
         "image_topic": values["image_topic"],
         "camera_info_topic": values["camera_info_topic"],
         "autostart": is_true(values["autostart"]),

@@ -33,7 +33,13 @@ ARM_POSITIONS = "forward_position_controller/commands"
 HAND_POSITIONS = "allegro_hand_position_controller/commands"
 """Wonik's Allegro V4 driver (std_msgs/Float64MultiArray; rows thumb, index, middle, ring)."""
 
-IMAGE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+def image_qos(depth: int) -> QoSProfile:
+    """Best effort, with so many images that may wait."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+IMAGE_QOS = image_qos(1)
 """Images and camera_info: the newest only."""
 RESULT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Who acts on results and commands takes the newest only."""
