@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -122,3 +123,30 @@ def test_show_args(start: Start) -> None:
     output, _ = runner.communicate(timeout=30)
     assert runner.returncode == 0
     assert "camera_pose" in output
+
+
+STRANGER = """
+import sys, time, rclpy
+from amt_msgs.msg import HandPose
+rclpy.init()
+node = rclpy.create_node("stranger")
+hands = []
+node.create_subscription(HandPose, "/amt/hand_pose", hands.append, 10)
+end = time.monotonic() + 60.0
+while len(hands) < 10 and time.monotonic() < end:
+    rclpy.spin_once(node, timeout_sec=0.5)
+ours = {"amt_perception", "amt_retarget"} & set(sys.modules)
+stamps = {(hand.header.stamp.sec, hand.header.stamp.nanosec) for hand in hands}
+print(len(hands), hands[-1].side, hands[-1].header.frame_id, len(stamps), sorted(ours))
+"""
+
+
+def test_hand_pose_reaches_a_process_that_only_has_the_messages(
+    start: Start, environment: dict[str, str]
+) -> None:
+    stranger = subprocess.Popen(
+        [sys.executable, "-c", STRANGER], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    start("amt_perception.pipeline", "video:=sample")
+    output, _ = stranger.communicate(timeout=90)
+    assert output.split(maxsplit=4) == ["10", "2", "camera_optical_frame", "10", "[]\n"]
