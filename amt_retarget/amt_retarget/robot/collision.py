@@ -11,8 +11,8 @@ that is fast and smooth nearly everywhere (Ericson, "Real-Time Collision Detecti
   the box, to where the next link is anyway.
 - A cylinder of the arm gets one capsule, which reaches beyond the flat ends.
 
-Within the hand, where parts of it meet all the time, boxes are covered finely; against the arm, with
-which the hand has nothing to do, a coarse cover of few capsules is enough.
+Among themselves, where they meet all the time, the links of the hand show a fine cover; against the
+arm, which they are never meant to touch, a coarse one of few capsules is enough.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 STICK_OUT = 0.0005
 """What the edges of a box stick out of its capsules (m)."""
 FINE_INSET, FINE_SPACING = 0.008, 0.025
-"""From the faces of a box to the outer capsules' axes, and most between two axes (m). A smaller inset
-makes the cover closer (it stands out by 0.4 insets) but needs more capsules. The spacing keeps a
-fingertip from dipping into the box between two of them."""
+"""From the faces of a box to the outer capsules' axes, and most between two axes (m). A smaller
+inset makes the cover closer (it stands out by 0.4 insets) but needs more capsules. The spacing
+keeps a fingertip from dipping into the box between two of them."""
 COARSE_INSET, COARSE_SPACING = 0.0205, 0.045
 """The same for the coarse cover: one capsule for a link of a finger, three for the palm."""
+THIN_SHARE = 0.25
+"""A box gets one row of capsules when the outer ones would be closer to its middle than this many
+insets: two would hardly differ."""
 CYLINDER_INSET = 1 / 3
 """From the flat ends of a cylinder to those of the capsule's axis, in radii: the capsule is 5 %
 thicker than the cylinder and reaches 0.7 radii beyond its ends."""
@@ -67,13 +70,15 @@ FIRST_TO_TOUCH = {
 }
 """The first link along the arm that can touch each of these; so can all after it, and the hand."""
 
+KNUCKLES = tuple(f"{finger}_link_0" for finger in ("index", "middle", "ring"))
 HAND_LINKS = (
     "palm_link",
+    *KNUCKLES,
     *(f"{finger}_link_{i}" for finger in ("index", "middle", "ring") for i in (1, 2, 3)),
     *(f"thumb_link_{i}" for i in (0, 2, 3)),
 )
-"""Links of the hand that have capsules. The short ones between them (link 0 of a finger, link 1 of
-the thumb) need none: whatever comes near meets the capsules of their neighbours first."""
+"""Links of the hand that have capsules. What comes near the thumb's short link 1 meets those of its
+neighbours first, and so does the arm near a knuckle."""
 
 FIRST_ABOVE_TABLE = "forearm_link"
 """From here on the arm can touch its table. (The elbow is on both sides of its joint equally thick,
@@ -147,7 +152,8 @@ def collision_model(robot: Robot) -> CollisionModel:
         else:
             box = shapes[link]
             fine[link] = add(link, _cover_box(robot, link, box, FINE_INSET, FINE_SPACING))
-            coarse[link] = add(link, _cover_box(robot, link, box, COARSE_INSET, COARSE_SPACING))
+            if link not in KNUCKLES:
+                coarse[link] = add(link, _cover_box(robot, link, box, COARSE_INSET, COARSE_SPACING))
 
     pairs: list[tuple[int, int]] = []
     clearances: list[float] = []
@@ -176,17 +182,23 @@ def collision_model(robot: Robot) -> CollisionModel:
 
 
 def _hand_pairs() -> Iterator[tuple[str, str]]:
-    """Links of the hand that can touch each other."""
+    """Links of the hand that can touch each other.
+
+    The thumb's link 2 and the palm are not among them: beside its joint it is always close to the
+    palm, and fully bent it touches the palm's edge, which is round on the real hand, by 1.6 mm.
+    """
     for a, b in (("index", "middle"), ("middle", "ring")):
         for i, j in product((1, 2, 3), repeat=2):
             yield f"{a}_link_{i}", f"{b}_link_{j}"
     for i, j in product((2, 3), repeat=2):  # around a middle finger that is stretched
         yield f"index_link_{i}", f"ring_link_{j}"
     for finger in ("index", "middle", "ring"):
-        for i, j in ((2, 2), (2, 3), (3, 1), (3, 2), (3, 3), (0, 3)):
-            yield f"thumb_link_{i}", f"{finger}_link_{j}"
+        yield from product(["thumb_link_3"], [f"{finger}_link_{i}" for i in range(4)])
+        yield "thumb_link_2", f"{finger}_link_3"
         yield "palm_link", f"{finger}_link_3"
-    yield "palm_link", "thumb_link_2"
+    for finger in ("index", "middle"):
+        yield "thumb_link_2", f"{finger}_link_2"
+        yield "thumb_link_0", f"{finger}_link_3"
     yield "palm_link", "thumb_link_3"
     yield "thumb_link_0", "thumb_link_3"
 
@@ -194,8 +206,8 @@ def _hand_pairs() -> Iterator[tuple[str, str]]:
 def _arm_pairs() -> Iterator[tuple[str, str]]:
     """Links of the arm with the later links of the arm, and of the hand, that can touch them."""
     for link, first in FIRST_TO_TOUCH.items():
-        for other in (*ARM_LINKS[ARM_LINKS.index(first) :], *HAND_LINKS):
-            yield link, other
+        yield from product([link], ARM_LINKS[ARM_LINKS.index(first) :])
+        yield from product([link], (other for other in HAND_LINKS if other not in KNUCKLES))
 
 
 def _is_fingertip(link: str) -> bool:
@@ -238,9 +250,9 @@ def _cover_box(
 
 
 def _across(half_width: float, inset: float, spacing: float) -> NDArray[np.float64]:
-    """Places of the capsules' axes across a box, from its middle (m)."""
+    """Places of the capsules' axes across a box, from its middle (m): one if it is thin enough."""
     outermost = half_width - inset
-    if outermost <= inset / 4:
+    if outermost < THIN_SHARE * inset:
         return np.zeros(1)
     return np.linspace(-outermost, outermost, 1 + int(np.ceil(2 * outermost / spacing)))
 
