@@ -1,79 +1,149 @@
-"""The configuration of arm and hand that meets the targets best: one quadratic program a step.
+"""The configuration of arm and hand that meets the targets best: a quadratic program a step.
 
-Sequential quadratic programming with the Gauss-Newton Hessian: each step minimises
+Sequential quadratic programming with the Gauss-Newton Hessian over all 22 joints together: each
+step minimises
 
-    1/2 |r + J d|^2 + 1/2 |W^(1/2) (q + d - posture)|^2 + 1/2 d' D d    over lower <= q + d <= upper
+    1/2 |W (r + J d)|^2 + 1/2 |q + d - home|^2_P + 1/2 |q + d - start|^2_C + 1/2 |d|^2_D
 
-over all 22 joints together, with the box as hard bounds (daqp, Arnstrom et al., TAC 2022). The
-damping D grows with the squared residual (Sugihara, "Solvability-unconcerned inverse kinematics by
-the Levenberg-Marquardt method", T-RO 2011), so targets out of reach and singular poses are
-approached smoothly. Further constraints are further rows of the program.
+over position limits (hard) and minimum distances s + grad s d >= 0 (soft, at a high price). The
+term C keeps a finger, which has four joints for the three coordinates of its tip, from wandering
+where nothing is asked of it: of all configurations that meet the targets the nearest is taken. The
+damping D grows with the arm's squared residual (Sugihara, "Solvability-unconcerned inverse
+kinematics by the Levenberg-Marquardt method", T-RO 2011), so targets out of reach and singular
+poses are approached smoothly.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from amt_retarget.errors import RetargetError
-from amt_retarget.retarget.objectives import HandArmKinematics, Kinematics, Weights, residuals
+from amt_retarget.retarget.kinematics import CENTRES, PALM, TIPS, make_kernel, set_collisions
+from amt_retarget.retarget.quadratic_program import QuadraticProgram
 from amt_retarget.retarget.targets import Targets
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
 
 STEPS_PER_FRAME = 6
-CONVERGED_RAD = 1e-4
+CONVERGED_RAD = 1e-3
 TRUST_RAD = 0.3
 """Most that a joint moves in one step; the linearised objectives hold about that far."""
-DAMPING = 1e-3
-DAMPING_PER_RESIDUAL = 1e-2
+ARM_DAMPING = 1e-3
+ARM_DAMPING_PER_RESIDUAL = 1e-2
+CLOSENESS_RAD2_S = 0.17
+"""Of the hand's joints to where they were, per rad^2, for a frame of 1 s."""
+LENGTH_W=20.
+NEAR_M = 0.05
+"""Links closer than this have a row in the program."""
+
+VECTORS = [(PALM, tip) for tip in TIPS] + [(CENTRES[0], centre) for centre in CENTRES[1:]]
+"""Four fingertips from the palm, then three fingers from the thumb between the domes' centres."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each objective counts, per cm^2 (lengths) and per rad^2 (angles)."""
+
+    wrist_position: float = 1.0
+    wrist_rotation: float = 100.0
+    tips: float = 1.0
+    pinch: float = 20.0
+    """Of a closed pinch; it fades out as the human fingers part."""
+    arm_posture: float = 1e-2
+    hand_posture: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (np.isfinite(value) and value >= 0.0):
+                raise RetargetError(f"The weight {name} must be 0 or more, not {value}.")
 
 
 class InverseKinematics:
     """Follows the best configuration from frame to frame, starting from the one before."""
 
-    def __init__(self, robot: Robot, weights: Weights) -> None:
-        try:
-            import daqp
-        except ImportError as error:
-            raise RetargetError("The retargeting solver needs daqp: pip install daqp") from error
-        self._solve_qp = daqp.solve
-        self._robot = robot
+    def __init__(
+        self, robot: Robot, weights: Weights, table_height: float, avoid_collisions: bool = True
+    ) -> None:
+        """table_height: of a horizontal surface that no link may touch, in the base frame (m)."""
+        self.kernel = make_kernel(robot, VECTORS)
+        if avoid_collisions:
+            set_collisions(self.kernel, robot)
+        self.table_height = table_height
+        self._program = QuadraticProgram()
         self._weights = weights
-        self._kinematics = HandArmKinematics(robot)
+        self._home = robot.home
         arm, hand = len(robot.arm_joint_names), len(robot.hand_joint_names)
         self._arm = slice(0, arm)
-        self._posture_weights = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
-        self._no_rows = np.zeros((0, arm + hand))
+        self._posture = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
+        self._hand = np.repeat([0.0, 1.0], [arm, hand])
+        self._quadratic = np.full(len(VECTORS), np.inf)
 
-    def kinematics(self, positions: np.ndarray) -> Kinematics:
-        """Kinematics of the robot at joint positions [22]."""
-        return self._kinematics(positions)
-
-    def solve(self, start: np.ndarray, targets: Targets, limits: JointLimits) -> np.ndarray | None:
+    def solve(
+        self, start: np.ndarray, targets: Targets, limits: JointLimits, dt: float
+    ) -> np.ndarray | None:
         """Joint positions [22] (rad) within the position limits, a few steps on from `start` [22].
 
-        Returns None when the quadratic program cannot be solved.
+        dt: seconds since `start` was the solution. Returns None when a program has no solution.
         """
         q = start
+        closeness = self._hand * (CLOSENESS_RAD2_S / dt)
         for _ in range(STEPS_PER_FRAME):
-            residual, jacobian = residuals(self._kinematics(q), targets, self._weights)
-            # Arm and hand have rows of their own: an arm far from its target (rows 0 to 5) must
-            # not slow the fingers down.
-            damping: np.ndarray = np.full(q.size, residual[6:] @ residual[6:])
-            damping[self._arm] = residual[:6] @ residual[:6]
-            damping = DAMPING + DAMPING_PER_RESIDUAL * damping
-            hessian = jacobian.T @ jacobian + np.diag(self._posture_weights + damping)
-            gradient = jacobian.T @ residual + self._posture_weights * (q - self._robot.home)
-            step, _, status, _ = self._solve_qp(
-                hessian,
-                gradient,
-                self._no_rows,
-                np.clip(limits.upper - q, -TRUST_RAD, TRUST_RAD),
-                np.clip(limits.lower - q, -TRUST_RAD, TRUST_RAD),
+            step = self.step(
+                q,
+                targets,
+                np.maximum(limits.lower - q, -TRUST_RAD),
+                np.minimum(limits.upper - q, TRUST_RAD),
+                closeness,
+                start,
             )
-            if status != 1 or not np.all(np.isfinite(step)):
+            if step is None:
                 return None
             q = q + step
             if np.max(np.abs(step)) < CONVERGED_RAD:
                 break
         return q
+
+    def step(
+        self,
+        q: np.ndarray,
+        targets: Targets,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        closeness: np.ndarray,
+        start: np.ndarray,
+    ) -> np.ndarray | None:
+        """One step d [22] (rad) from q [22] with lower <= d <= upper; None without a solution.
+
+        closeness: weights [22] (per rad^2) of the distance to the configuration `start` [22].
+        """
+        weights = self._weights
+        _, arm_cost, gradient, hessian = self.kernel.least_squares(
+            q,
+            targets.vectors,
+            1e4 * self._vector_weights(targets.pinch_closeness),
+            self._quadratic,
+            targets.wrist,
+            targets.rotation,
+            1e4 * weights.wrist_position,
+            weights.wrist_rotation,
+            False,
+        )
+        if np.any(targets.pinch_closeness > 0.0):
+            w=np.concatenate([np.zeros(4),targets.pinch_closeness*1e4*LENGTH_W])
+            _,g,h=self.kernel.lengths(q,np.concatenate([np.zeros(4),np.linalg.norm(targets.pinch_vectors,axis=1)]),w)
+            gradient+=g; hessian+=h
+        gradient += self._posture * (q - self._home) + closeness * (q - start)
+        diagonal = self._posture + closeness
+        diagonal[self._arm] += ARM_DAMPING + 2.0 * ARM_DAMPING_PER_RESIDUAL * arm_cost
+        hessian.flat[:: q.size + 1] += diagonal
+        slack, rows = self.kernel.near(q, NEAR_M, self.table_height)
+        endangered = np.minimum(rows * lower, rows * upper).sum(axis=1) < -slack
+        slack, rows = slack[endangered], rows[endangered]
+        return self._program.solve(hessian, gradient, lower, upper, rows, -slack)
+
+    def _vector_weights(self, pinch_closeness: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [np.full(4, self._weights.tips), self._weights.pinch * pinch_closeness]
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from amt_retarget.errors import RetargetError
-from amt_retarget.retarget.objectives import Weights
+from amt_retarget.retarget.inverse_kinematics import Weights
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
 
@@ -35,10 +35,20 @@ class RetargetSettings:
     position_mode: str = "relative"
     """"relative": the robot's wrist moves from where it stood as the person's wrist moves from
     where it was when following began. "absolute": it goes where the person's wrist is."""
+    position_scale: float = 1.0
+    """Way of the robot's wrist over that of the person's, with "relative"."""
     workspace_min: tuple[float, float, float] = (-1.0, -1.0, 0.05)
     """Lower corner of the box that the wrist's target is kept in, robot base frame, m."""
     workspace_max: tuple[float, float, float] = (1.0, 1.0, 1.2)
     """Upper corner of that box."""
+    hand_smoothing_hz: float = 3.2
+    """Cutoff of the fingers' smoothing: lower is smoother, higher follows faster."""
+    arm_smoothing_hz: float = 3.2
+    """Cutoff of the arm's smoothing."""
+    table_height: float = 0.0
+    """Height of a horizontal surface that nothing may touch, robot base frame, m; -inf for none."""
+    avoid_collisions: bool = True
+    """Whether links keep their minimum distances; without it, only limits hold."""
     scale: float | None = None
     """Robot size over human size of the fingers; None estimates it from the first frames."""
     weights: Weights = field(default_factory=Weights)
@@ -65,6 +75,11 @@ class RetargetSettings:
                 "workspace_min must be below workspace_max in each of x, y and z, "
                 f"not {self.workspace_min} and {self.workspace_max}."
             )
+        for name in ("position_scale", "hand_smoothing_hz", "arm_smoothing_hz"):
+            if not 0.0 < getattr(self, name) < np.inf:
+                raise RetargetError(f"{name} must be above 0, not {getattr(self, name)}.")
+        if not self.table_height < np.inf:  # also refuses NaN
+            raise RetargetError(f"table_height must be a height in m, not {self.table_height}.")
         if self.scale is not None and not 0.5 <= self.scale <= 3.0:
             raise RetargetError(f"scale must be between 0.5 and 3, not {self.scale}.")
 

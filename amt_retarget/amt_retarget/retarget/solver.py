@@ -2,8 +2,7 @@
 
 A frame goes through four stages, each in a module of its own: the palm frame of the hand
 (hand_frame), the robot's targets (targets), the configuration that meets them best
-(inverse_kinematics), and the way there within position, velocity and acceleration limits
-(safety.limits).
+(inverse_kinematics), and the command on the way there, inside all limits (limited_motion).
 """
 
 from __future__ import annotations
@@ -15,21 +14,18 @@ import numpy as np
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import HandFrame, Side, hand_frame
 from amt_retarget.retarget.inverse_kinematics import InverseKinematics
-from amt_retarget.retarget.objectives import FINGERTIP_RADIUS_M
+from amt_retarget.retarget.kinematics import FINGERTIP_RADIUS_M
+from amt_retarget.retarget.limited_motion import LimitedMotion
 from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.retarget.targets import ScaleEstimator, Targets, WristMapper, finger_targets
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
+from amt_retarget.safety.plausibility import JumpDetector, ReachMonitor
 from amt_retarget.safety.state import NO_REASON, Reason
 
 DT_RANGE_S = (0.001, 0.2)
-GOAL_VELOCITY_TIME_S = 0.05
-"""Time constant of the goal's velocity: short against a gesture, long against a camera's frame."""
 ELBOW_MARGIN_RAD = 0.15
 """The elbow stays this far from straight, where the arm is singular and could turn inside out."""
-MAX_OVERSHOOT_RAD = 0.02
-"""About the most that a joint runs past a goal that stops dead. It bounds the goal velocity that is
-trusted: up to it the motion does not lag behind the goal, beyond it lag is the price for that."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,9 @@ class RetargetResult:
     """[22] rad, to be reached dt seconds after the command before."""
     velocities: np.ndarray
     """[22] rad/s."""
+    goal: np.ndarray
+    """[22] rad, the configuration that meets the hand best, which the commands make for; the
+    positions themselves while holding."""
     tip_residual: np.ndarray
     """[4] distance of thumb, index, middle and ring tip from their targets in the palm frame (m);
     NaN while holding, when there is no target."""
@@ -63,20 +62,26 @@ class Retargeter:
 
     def __init__(self, robot: Robot, settings: RetargetSettings | None = None) -> None:
         self.robot = robot
-        self.settings = settings or RetargetSettings()
-        self.limits = self.settings.joint_limits(robot)
-        self._inverse_kinematics = InverseKinematics(robot, self.settings.weights)
-        self._wrist = WristMapper(
-            self.settings.position_mode,
-            np.array(self.settings.workspace_min),
-            np.array(self.settings.workspace_max),
+        self.settings = settings = settings or RetargetSettings()
+        self.limits = settings.joint_limits(robot)
+        self._inverse_kinematics = InverseKinematics(
+            robot, settings.weights, settings.table_height, settings.avoid_collisions
         )
-        self._arm = slice(0, len(robot.arm_joint_names))
-        self._finger_length = self._stretched_finger_length()
+        self.kernel = self._inverse_kinematics.kernel
+        arm, hand = len(robot.arm_joint_names), len(robot.hand_joint_names)
+        self._motion = LimitedMotion(self._inverse_kinematics, robot)
+        self._cutoff = np.repeat([settings.arm_smoothing_hz, settings.hand_smoothing_hz], [arm, hand])
+        self._wrist = WristMapper(
+            settings.position_mode,
+            settings.position_scale,
+            np.array(settings.workspace_min),
+            np.array(settings.workspace_max),
+        )
+        straight = self.kernel.vectors(np.zeros(arm + hand))
+        self._finger_length = float(np.linalg.norm(straight[2]))
         self._limits = self.limits
-        self._velocities = np.zeros(22)
         self._goal = robot.home
-        self._goal_velocity: np.ndarray = np.zeros(22)
+        self._rest()
         self.reset()
 
     def reset(self) -> None:
@@ -85,34 +90,40 @@ class Retargeter:
         self._scale = np.nan if self.settings.scale is None else self.settings.scale
         self._positions: np.ndarray | None = None
         self._wrist.release()
+        self._jumps = JumpDetector()
+        self._reach = ReachMonitor()
         self._ramp = 0.0
 
     def engage(self, positions: np.ndarray) -> None:
         """Begin from the robot's measured joints [22] (rad), at rest.
 
         Needed once before the first step, after a fault and after any pause in which the robot
-        moved otherwise. The person's wrist is tied to the robot's at the next step, and the speeds
-        grow again from zero. The elbow stays bent to the side to which it is bent now. The scale
-        stays. Raises RetargetError unless positions are 22 finite numbers.
+        moved otherwise. The first command is these joints; the person's wrist is tied to the
+        robot's at the next step, and the speeds grow again from zero. The elbow stays bent to the
+        side to which it is bent now. The scale stays. Raises RetargetError unless positions are 22
+        finite numbers.
         """
         positions = np.array(positions, dtype=float)
         if positions.shape != (22,) or not np.all(np.isfinite(positions)):
             raise RetargetError("Engaging needs 22 finite joint positions of the robot.")
         self._positions = positions
-        self._velocities = np.zeros(22)
+        self._rest()
         self._limits = self._with_bent_elbow(positions)
         self._disengage()
 
-    def step(self, joints_base: np.ndarray, side: int, dt: float) -> RetargetResult:
+    def step(
+        self, joints_base: np.ndarray, side: int, dt: float, age: float = 0.0
+    ) -> RetargetResult:
         """Follow the hand for dt seconds.
 
         joints_base: [21, 3] hand joints in the robot's base frame (m). side: LEFT or RIGHT (values
         of hand_frame.Side); a hand of the other side than the robot's is mirrored (see
         hand_frame.mirrored). dt: seconds since the command before, 0.001 to 0.2.
 
-        Joints that make no hand (not finite, of an impossible size), an unknown side and a failed
-        solve give a `hold` with the reason. Raises RetargetError before `engage` or for another
-        dt, and ValueError for another shape.
+        Joints that make no hand (not finite, of an impossible size), an unknown side, a wrist that
+        jumps, a wrist target that the arm cannot reach and a failed solve give a `hold` with the
+        reason. Raises RetargetError before `engage` or for another dt, and ValueError for another
+        shape.
         """
         positions = self._checked_positions(dt)
         if side not in (Side.LEFT, Side.RIGHT):
@@ -120,24 +131,34 @@ class Retargeter:
         frame = hand_frame(joints_base, Side(side))
         if frame is None:
             return self._hold(dt, Reason.INPUT_NOT_FINITE)
-        targets = self._targets(frame, Side(side))
-        goal = self._inverse_kinematics.solve(self._goal, targets, self._limits)
+        if self._jumps.jumped(frame.wrist, dt):
+            self._wrist.release()
+            return self._hold(dt, Reason.INPUT_JUMPED)
+        targets = self._targets(frame, Side(side), dt)
+        goal = self._inverse_kinematics.solve(self._goal, targets, self._limits, dt)
         if goal is None:
             return self._hold(dt, Reason.SOLVER_FAILED)
-
-        self._track_goal(goal, dt)
-        self._ramp = self._ramped(dt)
-        self._positions, self._velocities = self._limits.move_toward(
+        self._goal = goal
+        _, wrist = self.kernel.palm(goal)
+        if self._reach.lost(float(np.linalg.norm(wrist - targets.wrist)), dt):
+            return self._hold(dt, Reason.TARGET_UNREACHABLE)
+        reached = self._motion.next(
             goal,
-            self._goal_velocity,
+            targets,
             positions,
             self._velocities,
+            self._accelerations,
+            self._limits,
+            self._cutoff,
             dt,
-            speed=self._ramp,
-            together=self._arm,
+            self._ramp,
         )
-        tips = self._inverse_kinematics.kinematics(self._positions).tips
-        return self._result(np.linalg.norm(tips - targets.tips, axis=1), NO_REASON)
+        if reached is None:
+            return self._hold(dt, Reason.SOLVER_FAILED)
+        self._move(reached, dt)
+        self._ramp = self._ramped(dt)
+        tips = self.kernel.vectors(reached)[:4]
+        return self._result(goal, np.linalg.norm(tips - targets.tips, axis=1), NO_REASON)
 
     def hold(self, dt: float) -> RetargetResult:
         """Brake within the limits to a standstill and stay there, for dt seconds.
@@ -155,43 +176,43 @@ class Retargeter:
     def _hold(self, dt: float, reasons: Reason) -> RetargetResult:
         positions = self._checked_positions(dt)
         self._ramp = self._ramped(-dt)
-        self._goal_velocity = np.zeros(22)
-        self._positions, self._velocities = self._limits.brake(positions, self._velocities, dt)
+        reached, _ = self._limits.brake(positions, self._velocities, dt)
+        self._move(reached, dt)
         if self._ramp == 0.0:
             self._disengage()
-        return self._result(np.full(4, np.nan), reasons)
+        return self._result(reached, np.full(4, np.nan), reasons)
 
-    def _targets(self, frame: HandFrame, side: Side) -> Targets:
+    def _targets(self, frame: HandFrame, side: Side, dt: float) -> Targets:
         if self.settings.scale is None:
-            self._scale = self._scale_estimator.update(frame.finger_length)
+            self._scale = self._scale_estimator.update(frame.finger_length, dt)
         if not self._wrist.anchored:
-            robot_wrist = self._inverse_kinematics.kinematics(self._goal).wrist
-            self._wrist.anchor(frame.wrist, robot_wrist)
+            self._wrist.anchor(frame.wrist, self.kernel.palm(self._goal)[1])
         mirror = side != Side[self.robot.hand.upper()]
-        tips, vectors, closeness = finger_targets(frame, self._scale, mirror, FINGERTIP_RADIUS_M)
+        tips, gaps, closeness = finger_targets(frame, self._scale, mirror, FINGERTIP_RADIUS_M)
         return Targets(
             wrist=self._wrist.target(frame.wrist),
             rotation=frame.rotation,
             tips=tips,
-            pinch_vectors=vectors,
+            pinch_gaps=gaps,
             pinch_closeness=closeness,
         )
 
-    def _track_goal(self, goal: np.ndarray, dt: float) -> None:
-        """Take the new goal and keep its smoothed velocity, so that the motion does not lag."""
-        trusted = np.sqrt(2.0 * self.limits.acceleration * MAX_OVERSHOOT_RAD)
-        top = np.minimum(self.limits.velocity, trusted)
-        velocity = np.clip((goal - self._goal) / dt, -top, top)
-        share = dt / (dt + GOAL_VELOCITY_TIME_S)
-        self._goal_velocity = self._goal_velocity + share * (velocity - self._goal_velocity)
-        self._goal = goal
+    def _move(self, reached: np.ndarray, dt: float) -> None:
+        assert self._positions is not None
+        velocities = (reached - self._positions) / dt
+        self._accelerations = (velocities - self._velocities) / dt
+        self._velocities = velocities
+        self._positions = reached
+
+    def _rest(self) -> None:
+        self._velocities: np.ndarray = np.zeros(22)
+        self._accelerations: np.ndarray = np.zeros(22)
 
     def _disengage(self) -> None:
         """Let the next step begin from where the robot stands, with speeds from zero."""
         assert self._positions is not None
         self._wrist.release()
         self._goal = np.clip(self._positions, self._limits.lower, self._limits.upper)
-        self._goal_velocity = np.zeros(22)
         self._ramp = 0.0
 
     def _ramped(self, dt: float) -> float:
@@ -210,11 +231,14 @@ class Retargeter:
             )
         return self._positions
 
-    def _result(self, tip_residual: np.ndarray, reasons: Reason) -> RetargetResult:
+    def _result(
+        self, goal: np.ndarray, tip_residual: np.ndarray, reasons: Reason
+    ) -> RetargetResult:
         assert self._positions is not None
         return RetargetResult(
             positions=self._positions.copy(),
             velocities=self._velocities.copy(),
+            goal=goal.copy(),
             tip_residual=tip_residual,
             scale=float(self._scale),
             clamped=self._limits.at_limit(self._positions),
@@ -230,7 +254,3 @@ class Retargeter:
         else:
             upper[elbow] = -ELBOW_MARGIN_RAD
         return replace(self.limits, lower=lower, upper=upper)
-
-    def _stretched_finger_length(self) -> float:
-        straight = self._inverse_kinematics.kinematics(np.zeros(22))
-        return float(np.linalg.norm(straight.tips[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,16 +10,21 @@ import numpy as np
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import HandFrame, mirrored
 
-PINCH_CLOSED_M = 0.030
-"""Human fingertips (landmarks inside the tips) that are closer than this touch each other."""
+PINCH_CLOSED_M = 0.040
+"""Human fingertips (landmarks inside the tips) that are closer than this touch each other, or are
+about to: the robot, which is a little behind, begins to close in time."""
 PINCH_OPEN_M = 0.060
 """From this distance on, thumb and finger have nothing to do with each other."""
-SCALE_FRAMES = 60
+PRESS_M = 0.0015
+"""A pinch closes this much farther than to the touch, so that it does touch."""
+SCALE_FRAMES = 300
 """Frames from which the scale is estimated."""
-STRETCH = 0.9
+SETTLING_S = 2.0
+SCALE_CHANGE_PER_S = 0.01
+STRETCH = 0.8
 """Share of the robot's finger length that a stretched human finger is given. The thumb is shorter
-than the human one in proportion, and a finger that is just stretched is singular: at 1.0 the mean
-distance of the tips from their targets grows by half."""
+than the human one in proportion, and a finger that is just stretched is singular. Of 0.6 to 1.0,
+0.8 leaves the smallest mean distance of the tips from their targets on recorded hands."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,8 @@ class Targets:
     """[3, 3] palm frame to base frame."""
     tips: np.ndarray
     """[4, 3] thumb, index, middle and ring tip in the palm frame."""
-    pinch_vectors: np.ndarray
-    """[3, 3] from the centre of the thumb's tip to that of index, middle and ring tip, palm frame.
-    """
+    pinch_gaps: np.ndarray
+    """[3] from the centre of the thumb's tip to that of index, middle and ring tip."""
     pinch_closeness: np.ndarray
     """[3] 0 for a finger far from the thumb to 1 for one that touches it."""
 
@@ -41,58 +46,65 @@ class Targets:
 def finger_targets(
     frame: HandFrame, scale: float, mirror: bool, fingertip_radius: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fingertips [4, 3] (m), pinch vectors [3, 3] (m) and pinch closeness [3], palm frame.
+    """Fingertips [4, 3] (m), pinch gaps [3] (m) and pinch closeness [3], palm frame.
 
     scale: robot over human size; mirror: whether robot and person use different sides;
     fingertip_radius of the robot (m). As in DexPilot (Handa et al., ICRA 2020, arXiv:1910.03135)
     thumb and finger that come close are closed on purpose, because the touch is what the gesture
     means: a human touch becomes a robot touch whatever the sizes of the hands. Unlike there, the
-    distance and the weight change smoothly, so that no noise switches them on and off.
+    gap and the weight change smoothly, so that no noise switches them on and off, and the direction
+    from thumb to finger, which is mostly noise at such a distance, is left to the fingertips.
     """
     human = mirrored(frame.tips) if mirror else frame.tips
-    vectors = human[1:] - human[0]
-    distances = np.linalg.norm(vectors, axis=1)
-    gaps = 2.0 * fingertip_radius + scale * np.maximum(distances - PINCH_CLOSED_M, 0.0)
+    distances = np.linalg.norm(human[1:] - human[0], axis=1)
+    gaps = 2.0 * fingertip_radius - PRESS_M + scale * np.maximum(distances - PINCH_CLOSED_M, 0.0)
     nearness = (PINCH_OPEN_M - distances) / (PINCH_OPEN_M - PINCH_CLOSED_M)
     nearness = np.clip(nearness, 0.0, 1.0)
-    directions = vectors / np.maximum(distances, 1e-6)[:, None]
-    return (
-        scale * human,
-        gaps[:, None] * directions,
-        nearness * nearness * (3.0 - 2.0 * nearness),
-    )
+    return scale * human, gaps, nearness * nearness * (3.0 - 2.0 * nearness)
 
 
 class ScaleEstimator:
-    """Robot size over human size, from the length of the middle finger; once for a person.
+    """Robot size over human size, from the length of the middle finger.
 
-    The median over the first frames of the summed bone lengths: bent fingers count as well as
-    stretched ones, and one bad frame does not matter. Afterwards the scale stays as it is.
+    The median over the last SCALE_FRAMES frames of the summed bone lengths: bent fingers count as
+    well as stretched ones, and one bad frame does not matter. It is there from the first frame on
+    and settles in the first SETTLING_S; after that it is refined so slowly that nobody notices.
     """
 
     def __init__(self, robot_finger_length: float) -> None:
         """robot_finger_length: from the palm frame's origin to the stretched middle tip (m)."""
         self._robot_length = robot_finger_length
-        self._human_lengths: list[float] = []
+        self._human_lengths: deque[float] = deque(maxlen=SCALE_FRAMES)
+        self._time = 0.0
         self._scale: float | None = None
 
-    def update(self, human_finger_length: float) -> float:
-        """Scale with this frame's finger length (m) taken in."""
-        if len(self._human_lengths) < SCALE_FRAMES:
-            self._human_lengths.append(human_finger_length)
-            self._scale = STRETCH * self._robot_length / float(np.median(self._human_lengths))
-        assert self._scale is not None
-        return self._scale
+    def update(self, human_finger_length: float, dt: float) -> float:
+        """Scale with this frame's finger length (m), dt seconds after the one before, taken in."""
+        self._human_lengths.append(human_finger_length)
+        self._time += dt
+        scale = STRETCH * self._robot_length / float(np.median(self._human_lengths))
+        if self._scale is not None and self._time > SETTLING_S:
+            most = SCALE_CHANGE_PER_S * dt * self._scale
+            scale = float(np.clip(scale, self._scale - most, self._scale + most))
+        self._scale = scale
+        return scale
 
 
 class WristMapper:
     """Where the robot's wrist is to go when the person's wrist is somewhere in the base frame."""
 
     def __init__(
-        self, position_mode: str, workspace_min: np.ndarray, workspace_max: np.ndarray
+        self,
+        position_mode: str,
+        position_scale: float,
+        workspace_min: np.ndarray,
+        workspace_max: np.ndarray,
     ) -> None:
-        """position_mode: "relative" or "absolute"; workspace: corners [3] of a box (m)."""
+        """position_mode: "relative" or "absolute"; position_scale: robot's way over the person's,
+        with "relative"; workspace: corners [3] of a box (m).
+        """
         self._relative = position_mode == "relative"
+        self._scale = position_scale if self._relative else 1.0
         self._box = (np.asarray(workspace_min, float), np.asarray(workspace_max, float))
         self._offset: np.ndarray | None = None
 
@@ -103,7 +115,7 @@ class WristMapper:
 
     def anchor(self, human_wrist: np.ndarray, robot_wrist: np.ndarray) -> None:
         """Tie the person's wrist [3] to the robot's [3] (base frame, m) as they are now."""
-        self._offset = robot_wrist - human_wrist if self._relative else np.zeros(3)
+        self._offset = robot_wrist - self._scale * human_wrist if self._relative else np.zeros(3)
 
     def release(self) -> None:
         """Untie them: the next anchor may be anywhere."""
@@ -113,4 +125,4 @@ class WristMapper:
         """Target [3] of the robot's wrist, inside the workspace box; base frame, m."""
         if self._offset is None:
             raise RetargetError("The wrist has no anchor yet: engage the retargeter first.")
-        return np.clip(human_wrist + self._offset, *self._box)
+        return np.clip(self._scale * human_wrist + self._offset, *self._box)

@@ -66,9 +66,9 @@ class JointLimits:
         slowest = np.abs(velocities) - self.acceleration * dt
         top = np.maximum(self.velocity * speed, np.minimum(slowest, self.velocity))
         upper = np.minimum(top, velocities + self.acceleration * dt)
-        upper = np.minimum(upper, self._stoppable(self.upper - positions, dt))
+        upper = np.minimum(upper, self.stoppable(self.upper - positions, dt))
         lower = np.maximum(-top, velocities - self.acceleration * dt)
-        lower = np.maximum(lower, -self._stoppable(positions - self.lower, dt))
+        lower = np.maximum(lower, -self.stoppable(positions - self.lower, dt))
         return lower, np.maximum(lower, upper)  # rounding may cross them by 1e-16
 
     def move_toward(
@@ -90,7 +90,7 @@ class JointLimits:
         in joint space.
         """
         way = goal - positions - goal_velocity * dt
-        closing = np.minimum(self._stoppable(np.abs(way), dt), self.velocity * speed)
+        closing = np.minimum(self.stoppable(np.abs(way), dt), self.velocity * speed)
         duration = np.maximum(np.abs(way) / np.maximum(closing, 1e-12), dt)
         duration[together] = np.max(duration[together], initial=dt)
         wanted = goal_velocity + way / duration
@@ -121,7 +121,7 @@ class JointLimits:
         )
         return reached, (reached - positions) / dt
 
-    def _stoppable(self, way: np.ndarray, dt: float) -> np.ndarray:
+    def stoppable(self, way: np.ndarray, dt: float) -> np.ndarray:
         """Highest velocity for the next dt seconds that can still be stopped within `way`."""
         way = np.maximum(way, 0.0)
         return 2.0 * way / (dt + np.sqrt(dt * dt + 2.0 * way / self.acceleration))

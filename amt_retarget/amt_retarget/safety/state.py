@@ -33,6 +33,8 @@ class Reason(IntFlag):
     TRANSFORM_MISSING = 128
     SOLVER_FAILED = 256
     COMMAND_REFUSED = 512
+    INPUT_JUMPED = 1024
+    TARGET_UNREACHABLE = 2048
 
     @property
     def text(self) -> str:
@@ -51,6 +53,8 @@ _TEXTS = {
     Reason.TRANSFORM_MISSING: "the transform from the camera to the robot base is missing",
     Reason.SOLVER_FAILED: "the solver found no solution",
     Reason.COMMAND_REFUSED: "a command would have broken a limit",
+    Reason.INPUT_JUMPED: "the hand was suddenly somewhere else",
+    Reason.TARGET_UNREACHABLE: "the arm cannot reach where the hand is",
 }
 
 NO_REASON = Reason(0)

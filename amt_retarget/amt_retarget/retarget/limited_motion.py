@@ -1,0 +1,128 @@
+"""The next command: on the way to the goal, inside all limits.
+
+One quadratic program over all 22 joints. Wanted is the smooth continuation of the motion toward the
+goal (smoothing), in which fingers that pinch follow faster than others, so that smoothing does not
+open a pinch. Position, velocity and acceleration limits are hard bounds. Minimum distances are rows:
+two links may near each other only as fast as they can still stop (the velocity damper of Faverjon
+and Tournassoud, ICRA 1987, with a braking parabola).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from amt_retarget.retarget.inverse_kinematics import InverseKinematics
+from amt_retarget.retarget.quadratic_program import QuadraticProgram
+from amt_retarget.retarget.smoothing import butterworth_step
+from amt_retarget.retarget.targets import Targets
+from amt_retarget.robot.robot import Robot
+from amt_retarget.safety.limits import JointLimits
+
+PINCH_SPEED_UP = 1.5
+"""Cutoff of the smoothing of a finger that touches the thumb, over that of the others."""
+NEAR_M = 0.06
+"""Farther than two links can near each other in a step."""
+ARM_DECELERATION_M_S2, HAND_DECELERATION_M_S2 = 2.0, 10.0
+"""With which links that near each other can stop, with the default acceleration limits: where the
+arm moves one of them, and within the hand."""
+OVERSHOOT_RAD = 0.03
+"""About the most that a joint runs past a goal that stops dead."""
+CORRECTIONS = 3
+SLACK_TOLERANCE_M = 2e-4
+"""A distance that is too small by less is left to the next frame."""
+
+
+class LimitedMotion:
+    """Makes a motion out of goals, one command at a time; it has no memory of its own."""
+
+    def __init__(self, kinematics: InverseKinematics, robot: Robot) -> None:
+        self._kernel = kinematics.kernel
+        self._table_height = kinematics.table_height
+        self._program = QuadraticProgram()
+        self._arm = slice(0, len(robot.arm_joint_names))
+        names = robot.joint_names
+        self._finger = {
+            finger: [i for i, name in enumerate(names) if name.startswith(finger)]
+            for finger in ("thumb", "index", "middle", "ring")
+        }
+
+    def next(
+        self,
+        goal: np.ndarray,
+        targets: Targets,
+        positions: np.ndarray,
+        velocities: np.ndarray,
+        accelerations: np.ndarray,
+        limits: JointLimits,
+        cutoff: np.ndarray,
+        dt: float,
+        speed: float,
+    ) -> np.ndarray | None:
+        """Positions [22] (rad) of the next command, or None when there is no solution.
+
+        positions, velocities, accelerations: [22] of the last command. cutoff: [22] of the smoothing
+        (Hz). speed: 0..1, the share of the velocity limits that may be used.
+        """
+        lower, upper = limits.velocity_bounds(positions, velocities, dt, speed)
+        lower, upper = lower * dt, upper * dt
+        cutoff = self._faster_in_a_pinch(cutoff, targets.pinch_closeness)
+        # A constant way of 2 v / w to the goal makes the filter move at v: so it nears the velocity
+        # limit smoothly and does not run into it.
+        way = 2.0 * limits.velocity * speed / (2.0 * math.pi * cutoff)
+        ahead = positions + np.clip(goal - positions, -way, way)
+        smooth = butterworth_step(ahead, positions, velocities, accelerations, dt, cutoff)
+        wanted = self._stoppable(smooth - positions, goal - positions, limits, dt, speed)
+        wanted = np.minimum(np.maximum(wanted, lower), upper)
+
+        slack, rows = self._kernel.near(positions, NEAR_M, self._table_height)
+        least = -self._closing_speed(slack, rows, dt) * dt
+        # The most that each distance can shrink inside the bounds: most links cannot get at another.
+        endangered = np.minimum(rows * lower, rows * upper).sum(axis=1) < least
+        rows, least = rows[endangered], least[endangered]
+        step = np.zeros_like(positions)
+        hessian = np.eye(positions.size)
+        for _ in range(CORRECTIONS):
+            change = self._program.solve(
+                hessian, step - wanted, lower - step, upper - step, rows, least
+            )
+            if change is None:
+                return None
+            step = step + change
+            # Distances are not linear in the joints: look again where the step leads.
+            now, rows = self._kernel.near(positions + step, 0.0, self._table_height)
+            if now.size == 0 or np.min(now) > -SLACK_TOLERANCE_M:
+                break
+            least = -now
+        return positions + step
+
+    def _faster_in_a_pinch(self, cutoff: np.ndarray, closeness: np.ndarray) -> np.ndarray:
+        faster = cutoff.copy()
+        shares = zip(self._finger.values(), [np.max(closeness), *closeness], strict=True)
+        for joints, share in shares:
+            faster[joints] *= 1.0 + (PINCH_SPEED_UP - 1.0) * share
+        return faster
+
+    def _closing_speed(self, slack: np.ndarray, rows: np.ndarray, dt: float) -> np.ndarray:
+        """Most speed [m] (m/s) at which pairs with this slack [m] (m) may near each other.
+
+        The same law as JointLimits.stoppable; links that are too near already must part.
+        """
+        with_arm = np.any(rows[:, self._arm], axis=1)
+        deceleration = np.where(with_arm, ARM_DECELERATION_M_S2, HAND_DECELERATION_M_S2)
+        return 2.0 * slack / (dt + np.sqrt(dt * dt + 2.0 * np.abs(slack) / deceleration))
+
+    def _stoppable(
+        self, wanted: np.ndarray, way: np.ndarray, limits: JointLimits, dt: float, speed: float
+    ) -> np.ndarray:
+        """The step [22] slowed down so that every joint can stop near its goal, `way` [22] ahead.
+
+        The arm's joints are slowed down together, so that its path keeps its direction.
+        """
+        most = np.minimum(
+            limits.stoppable(np.abs(way) + OVERSHOOT_RAD, dt), limits.velocity * speed
+        )
+        share = np.minimum(1.0, most * dt / np.maximum(np.abs(wanted), 1e-12))
+        share[self._arm] = np.min(share[self._arm], initial=1.0)
+        return share * wanted

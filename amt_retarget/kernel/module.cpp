@@ -1,0 +1,222 @@
+// The Python module amt_retarget._kernel: kinematics, objectives and distances of one robot in one call each.
+//
+// Arrays are C-contiguous doubles: joints in rad, lengths in m. n joints, p points, k vectors, c capsules.
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "collisions.hpp"
+#include "objectives.hpp"
+#include "tree.hpp"
+
+namespace py = pybind11;
+using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using Indices = py::array_t<int, py::array::c_style | py::array::forcecast>;
+
+namespace {
+
+template <class T>
+const T* checked(const py::array_t<T, py::array::c_style | py::array::forcecast>& array, py::ssize_t size,
+                 const char* name) {
+    if (array.size() != size) {
+        throw std::invalid_argument(std::string(name) + " needs " + std::to_string(size) + " numbers, not " +
+                                    std::to_string(array.size()) + ".");
+    }
+    return array.data();
+}
+
+Vector3 vector_at(const double* data, py::ssize_t i = 0) { return {data[3 * i], data[3 * i + 1], data[3 * i + 2]}; }
+
+Rotation rotation_at(const double* data, py::ssize_t i = 0) {
+    const double* m = data + 9 * i;
+    return {{m[0], m[3], m[6]}, {m[1], m[4], m[7]}, {m[2], m[5], m[8]}};
+}
+
+void write(Vector3 v, double* out) { out[0] = v.x, out[1] = v.y, out[2] = v.z; }
+
+std::vector<Joint> make_joints(const Indices& parents, const Array& rotations, const Array& translations,
+                               const Array& axes) {
+    const py::ssize_t n = parents.size();
+    const double* rotation = checked(rotations, 9 * n, "rotations");
+    const double* translation = checked(translations, 3 * n, "translations");
+    const double* axis = checked(axes, 3 * n, "axes");
+    std::vector<Joint> joints;
+    for (py::ssize_t i = 0; i < n; ++i) {
+        const int parent = parents.data()[i];
+        if (parent < -1 || parent >= i) throw std::invalid_argument("A joint needs a parent before it.");
+        joints.push_back({parent, rotation_at(rotation, i), vector_at(translation, i), vector_at(axis, i)});
+    }
+    return joints;
+}
+
+void check_index(int index, py::ssize_t low, py::ssize_t size, const char* name) {
+    if (index < low || index >= size) throw std::invalid_argument(std::string(name) + " is out of range.");
+}
+
+std::vector<Point> make_points(const Indices& joints, const Array& offsets, py::ssize_t n) {
+    const double* offset = checked(offsets, 3 * joints.size(), "point offsets");
+    std::vector<Point> points;
+    for (py::ssize_t i = 0; i < joints.size(); ++i) {
+        check_index(joints.data()[i], -1, n, "A point's joint");
+        points.push_back({joints.data()[i], vector_at(offset, i)});
+    }
+    return points;
+}
+
+std::vector<Vector> make_vectors(const Indices& pairs, py::ssize_t points) {
+    std::vector<Vector> vectors;
+    for (py::ssize_t i = 0; i + 1 < pairs.size(); i += 2) {
+        check_index(pairs.data()[i], 0, points, "A vector's point");
+        check_index(pairs.data()[i + 1], 0, points, "A vector's point");
+        vectors.push_back({pairs.data()[i], pairs.data()[i + 1]});
+    }
+    return vectors;
+}
+
+class Kernel {
+  public:
+    Kernel(const Indices& parents, const Array& rotations, const Array& translations, const Array& axes,
+           const Indices& point_joints, const Array& point_offsets, const Indices& vectors, int palm_joint,
+           const Array& palm_rotation, const Array& wrist_offset)
+        : tree_(make_joints(parents, rotations, translations, axes)),
+          objectives_(tree_, make_points(point_joints, point_offsets, tree_.size()),
+                      make_vectors(vectors, point_joints.size()), palm_joint,
+                      rotation_at(checked(palm_rotation, 9, "palm_rotation")),
+                      vector_at(checked(wrist_offset, 3, "wrist_offset"))),
+          collisions_(tree_, {}, {}, {}) {
+        check_index(palm_joint, -1, tree_.size(), "palm_joint");
+    }
+    Kernel(const Kernel&) = delete;  // objectives and collisions refer to this tree
+
+    void set_collisions(const Indices& joints, const Array& starts, const Array& ends, const Array& radii,
+                        const Indices& pairs, const Array& clearances, const Indices& table_capsules) {
+        const py::ssize_t c = joints.size(), m = pairs.size() / 2;
+        const double* start = checked(starts, 3 * c, "capsule starts");
+        const double* end = checked(ends, 3 * c, "capsule ends");
+        const double* radius = checked(radii, c, "capsule radii");
+        const double* clearance = checked(clearances, m, "clearances");
+        std::vector<Capsule> capsules;
+        for (py::ssize_t i = 0; i < c; ++i) {
+            check_index(joints.data()[i], -1, tree_.size(), "A capsule's joint");
+            capsules.push_back({joints.data()[i], vector_at(start, i), vector_at(end, i), radius[i]});
+        }
+        std::vector<Pair> checked_pairs;
+        for (py::ssize_t i = 0; i < m; ++i) {
+            const int first = pairs.data()[2 * i], second = pairs.data()[2 * i + 1];
+            check_index(first, 0, c, "A pair's capsule");
+            check_index(second, 0, c, "A pair's capsule");
+            checked_pairs.push_back({first, second, clearance[i]});
+        }
+        std::vector<int> above;
+        for (py::ssize_t i = 0; i < table_capsules.size(); ++i) {
+            check_index(table_capsules.data()[i], 0, c, "A table capsule");
+            above.push_back(table_capsules.data()[i]);
+        }
+        collisions_ = Collisions(tree_, std::move(capsules), std::move(checked_pairs), std::move(above));
+        slack_.resize(collisions_.rows());
+        gradients_.resize(static_cast<size_t>(collisions_.rows()) * tree_.size());
+    }
+
+    Array points(const Array& q) {
+        place(q);
+        Array out({static_cast<py::ssize_t>(objectives_.points().size()), py::ssize_t{3}});
+        double* data = out.mutable_data();
+        for (const Point& point : objectives_.points()) {
+            write(tree_.position(point), data);
+            data += 3;
+        }
+        return out;
+    }
+
+    Array vectors(const Array& q) {
+        place(q);
+        Array out({static_cast<py::ssize_t>(objectives_.vector_count()), py::ssize_t{3}});
+        for (int i = 0; i < objectives_.vector_count(); ++i) write(objectives_.vector(i), out.mutable_data() + 3 * i);
+        return out;
+    }
+
+    py::tuple palm(const Array& q) {
+        place(q);
+        Array rotation({3, 3}), wrist(3);
+        const Rotation r = objectives_.palm_rotation();
+        double* m = rotation.mutable_data();
+        for (int row = 0; row < 3; ++row) m[3 * row] = r.x[row], m[3 * row + 1] = r.y[row], m[3 * row + 2] = r.z[row];
+        write(objectives_.wrist(), wrist.mutable_data());
+        return py::make_tuple(rotation, wrist);
+    }
+
+    py::tuple least_squares(const Array& q, const Array& targets, const Array& weights, const Array& betas,
+                            const Array& wrist, const Array& rotation, double wrist_weight, double rotation_weight,
+                            bool newton) {
+        const int k = objectives_.vector_count();
+        const py::ssize_t n = tree_.size();
+        const double* target = checked(targets, 3 * k, "targets");
+        const double* weight = checked(weights, k, "weights");
+        const double* beta = checked(betas, k, "betas");
+        const double* wrist_target = checked(wrist, 3, "wrist");
+        const double* rotation_target = checked(rotation, 9, "rotation");
+        place(q);
+        Array gradient(n), hessian({n, n});
+        Sum sum = zero(gradient, hessian);
+        for (int i = 0; i < k; ++i) objectives_.add_vector(i, vector_at(target, i), weight[i], beta[i], newton, sum);
+        const double vectors_cost = sum.cost;
+        if (wrist_weight > 0.0 || rotation_weight > 0.0) {
+            objectives_.add_palm(vector_at(wrist_target), rotation_at(rotation_target), wrist_weight, rotation_weight,
+                                 sum);
+        }
+        return py::make_tuple(vectors_cost, sum.cost - vectors_cost, gradient, hessian);
+    }
+
+    py::tuple lengths(const Array& q, const Array& targets, const Array& weights) {
+        const int k = objectives_.vector_count();
+        const py::ssize_t n = tree_.size();
+        const double* target = checked(targets, k, "targets");
+        const double* weight = checked(weights, k, "weights");
+        place(q);
+        Array gradient(n), hessian({n, n});
+        Sum sum = zero(gradient, hessian);
+        for (int i = 0; i < k; ++i) objectives_.add_length(i, target[i], weight[i], sum);
+        return py::make_tuple(sum.cost, gradient, hessian);
+    }
+
+    py::tuple near(const Array& q, double within, double table) {
+        place(q);
+        const py::ssize_t n = tree_.size(), count = collisions_.near(within, table, slack_.data(), gradients_.data());
+        Array slack(count), gradients({count, n});
+        std::copy_n(slack_.data(), count, slack.mutable_data());
+        std::copy_n(gradients_.data(), count * n, gradients.mutable_data());
+        return py::make_tuple(slack, gradients);
+    }
+
+  private:
+    static Sum zero(Array& gradient, Array& hessian) {
+        std::fill_n(gradient.mutable_data(), gradient.size(), 0.0);
+        std::fill_n(hessian.mutable_data(), hessian.size(), 0.0);
+        return {0.0, gradient.mutable_data(), hessian.mutable_data()};
+    }
+
+    void place(const Array& q) { tree_.place(checked(q, tree_.size(), "q")); }
+
+    Tree tree_;
+    Objectives objectives_;
+    Collisions collisions_;
+    std::vector<double> slack_, gradients_;
+};
+
+}  // namespace
+
+PYBIND11_MODULE(_kernel, module) {
+    py::class_<Kernel>(module, "Kernel")
+        .def(py::init<const Indices&, const Array&, const Array&, const Array&, const Indices&, const Array&,
+                      const Indices&, int, const Array&, const Array&>())
+        .def("set_collisions", &Kernel::set_collisions)
+        .def("points", &Kernel::points)
+        .def("vectors", &Kernel::vectors)
+        .def("palm", &Kernel::palm)
+        .def("least_squares", &Kernel::least_squares)
+        .def("lengths", &Kernel::lengths)
+        .def("near", &Kernel::near);
+}
