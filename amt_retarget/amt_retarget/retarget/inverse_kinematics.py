@@ -34,12 +34,15 @@ ARM_DAMPING = 1e-3
 ARM_DAMPING_PER_RESIDUAL = 1e-2
 CLOSENESS_RAD2_S = 0.17
 """Of the hand's joints to where they were, per rad^2, for a frame of 1 s."""
-LENGTH_W=20.
 NEAR_M = 0.05
 """Links closer than this have a row in the program."""
 
 VECTORS = [(PALM, tip) for tip in TIPS] + [(CENTRES[0], centre) for centre in CENTRES[1:]]
 """Four fingertips from the palm, then three fingers from the thumb between the domes' centres."""
+QUADRATIC = np.full(len(VECTORS), np.inf)
+NO_VECTORS, NO_TIPS = np.zeros((3, 3)), np.zeros(len(TIPS))
+"""In the places of the pinches where only fingertips count, and the other way round."""
+M2_PER_CM2 = 1e4
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class InverseKinematics:
         self._arm = slice(0, arm)
         self._posture = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
         self._hand = np.repeat([0.0, 1.0], [arm, hand])
-        self._quadratic = np.full(len(VECTORS), np.inf)
+        self._tip_weights = M2_PER_CM2 * np.repeat([weights.tips, 0.0], [len(TIPS), 3])
 
     def solve(
         self, start: np.ndarray, targets: Targets, limits: JointLimits, dt: float
@@ -121,19 +124,24 @@ class InverseKinematics:
         weights = self._weights
         _, arm_cost, gradient, hessian = self.kernel.least_squares(
             q,
-            targets.vectors,
-            1e4 * self._vector_weights(targets.pinch_closeness),
-            self._quadratic,
+            np.concatenate([targets.tips, NO_VECTORS]),
+            self._tip_weights,
+            QUADRATIC,
             targets.wrist,
             targets.rotation,
-            1e4 * weights.wrist_position,
+            M2_PER_CM2 * weights.wrist_position,
             weights.wrist_rotation,
             False,
         )
         if np.any(targets.pinch_closeness > 0.0):
-            w=np.concatenate([np.zeros(4),targets.pinch_closeness*1e4*LENGTH_W])
-            _,g,h=self.kernel.lengths(q,np.concatenate([np.zeros(4),np.linalg.norm(targets.pinch_vectors,axis=1)]),w)
-            gradient+=g; hessian+=h
+            pinch_weights = M2_PER_CM2 * weights.pinch * targets.pinch_closeness
+            _, pinch_gradient, pinch_hessian = self.kernel.lengths(
+                q,
+                np.concatenate([NO_TIPS, targets.pinch_gaps]),
+                np.concatenate([NO_TIPS, pinch_weights]),
+            )
+            gradient += pinch_gradient
+            hessian += pinch_hessian
         gradient += self._posture * (q - self._home) + closeness * (q - start)
         diagonal = self._posture + closeness
         diagonal[self._arm] += ARM_DAMPING + 2.0 * ARM_DAMPING_PER_RESIDUAL * arm_cost
@@ -142,8 +150,3 @@ class InverseKinematics:
         endangered = np.minimum(rows * lower, rows * upper).sum(axis=1) < -slack
         slack, rows = slack[endangered], rows[endangered]
         return self._program.solve(hessian, gradient, lower, upper, rows, -slack)
-
-    def _vector_weights(self, pinch_closeness: np.ndarray) -> np.ndarray:
-        return np.concatenate(
-            [np.full(4, self._weights.tips), self._weights.pinch * pinch_closeness]
-        )
