@@ -1,8 +1,7 @@
 """The topics of the robots' real drivers: commands out of named joints, and back.
 
 Float64MultiArray carries no joint names, so a wrong order fails silently: every order is made here,
-by name. Orders: Universal_Robots_ROS2_Driver's forward_position_controller and Wonik's Allegro V4
-(`ah_joint00..33`: rows thumb, index, middle, ring, on either hand).
+by name, from robot/joint_orders.py.
 """
 
 from __future__ import annotations
@@ -15,13 +14,11 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from amt_retarget.robot.description import ARM_JOINT_NAMES
+from amt_retarget.robot.joint_orders import joint_order
 from amt_retarget.ros import topics
 
-ALLEGRO_V4_JOINTS = tuple(
-    f"{finger}_joint_{index}"
-    for finger in ("thumb", "index", "middle", "ring")
-    for index in range(4)
-)
+ALLEGRO_V4_JOINTS = joint_order("allegro_ros2", "right").joints
+"""The same on the left hand."""
 COMMAND_INTERFACES = ("jtc", "forward")
 
 
