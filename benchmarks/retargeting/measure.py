@@ -69,9 +69,9 @@ def measure(robot: Robot, check: CollisionCheck, sequence: Sequence, out: Path) 
     joints = operator_joints(sequence.joints, sequence.side)
     peers = {kind: DexRetargeting(kind, robot.arm, robot.hand) for kind in KINDS}
     hand_only, live = ours.HandOnlyVector(robot), ours.FullLive(robot, sequence)
+    hands: dict[str, DexRetargeting | ours.HandOnlyVector] = {**peers, "hand_only": hand_only}
     steps: dict[str, Callable[[int], np.ndarray]] = {
-        name: partial(_step_with, method, joints)
-        for name, method in {**peers, "hand_only": hand_only}.items()
+        name: partial(_step_with, method, joints) for name, method in hands.items()
     }
     steps["live"] = live.step
     timed = alternate(steps, len(joints))
@@ -229,7 +229,7 @@ def step22_figures(robot: Robot, trajectory: np.ndarray, dt: float) -> dict[str,
     """Differential inverse kinematics along a trajectory [T, 22]: ours, pink and mink in turns."""
     points = robot_points(robot, trajectory)
     tips = points.tips_in_base
-    followers = {
+    followers: dict[str, ours.Step22 | PinkStep | MinkStep] = {
         "ours": ours.Step22(robot, trajectory[0]),
         "pink": PinkStep(robot, trajectory[0]),
         "mink": MinkStep(robot, trajectory[0]),

@@ -110,6 +110,8 @@ def _print_methods(methods: dict[str, dict[str, Any]]) -> None:
         """Before -> after filter and limits."""
         return lambda one: (
             f"{factor * one['raw_' + key]:.{digits}f} -> {factor * one[key]:.{digits}f}"
+            if np.isfinite(one[key])
+            else "-"
         )
 
     def single(key: str, factor: float = 1.0, digits: int = 0) -> Callable[[dict[str, Any]], str]:
