@@ -45,12 +45,9 @@ def robot_points(robot: Robot, positions: np.ndarray) -> RobotPoints:
 
     palm_id = robot.frame_id(robot.palm_frame)
     tip_ids = [robot.frame_id(robot.tip_frames[finger]) for finger in FINGERS]
-    joint_ids = np.array(
-        [
-            [robot.model.getJointId(f"{finger}_joint_{i}") for i in (1, 2, 3)]
-            for finger in FINGERS[1:]
-        ]
-    )
+    joint_ids = [
+        [robot.model.getJointId(f"{finger}_joint_{i}") for i in (1, 2, 3)] for finger in FINGERS[1:]
+    ]
     count = len(positions)
     rotation, position = np.empty((count, 3, 3)), np.empty((count, 3))
     tips, centres = np.empty((count, 4, 3)), np.empty((count, 4, 3))
@@ -65,8 +62,7 @@ def robot_points(robot: Robot, positions: np.ndarray) -> RobotPoints:
             centres[t, i] = tip.translation - DOME_RADIUS_M * tip.rotation[:, 2]
         for finger, ids in enumerate(joint_ids):
             for i, joint_id in enumerate(ids):
-                joint = robot.data.oMi[joint_id].translation
-                fingers[t, finger, i] = palm.actInv(joint)
+                fingers[t, finger, i] = palm.actInv(robot.data.oMi[joint_id].translation)
     fingers[:, :, 3] = tips[:, 1:]
     return RobotPoints(rotation, position, tips, centres, fingers)
 

@@ -25,8 +25,8 @@ KNUCKLES = tuple(pairwise(BASES))
 class SkeletonRenderer:
     """Pictures of the 21 joints and their bones. Call `close` when done.
 
-    The camera follows the middle knuckle, but not the hand's rotation, and looks in the direction of
-    `RobotRenderer`'s view "hand", which follows the base of the middle finger.
+    The camera follows the middle knuckle but not the hand's rotation, and looks in the direction
+    of `RobotRenderer`'s view "hand", which follows the base of the middle finger.
     """
 
     def __init__(self, width: int, height: int) -> None:
