@@ -1,6 +1,7 @@
 # make demo   see a robot hand do what a hand in a video does   (VIDEO=file|0  ROBOT=ur10e  HAND=left  OUT=folder)
 # make test   the tests, as in CI
 # make bench  the benchmarks: tables, and JSON under out/bench   (DATA=folder with videos/)
+# make bench-retarget   retargeting against the libraries in use, with plots and videos
 # make check  ruff and mypy
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ HAND   ?= right
 OUT    ?= out/demo
 RUN    := .venv/bin/python -m
 
-.PHONY: demo test bench check setup clean
+.PHONY: demo test bench bench-retarget check setup clean
 
 setup:
 	@$(PYTHON) tools/setup_environment.py
@@ -23,6 +24,9 @@ test: setup
 
 bench: setup
 	@$(RUN) benchmarks $(if $(DATA),--data "$(DATA)")
+
+bench-retarget: setup
+	@$(RUN) benchmarks.retargeting $(if $(DATA),--data "$(DATA)")
 
 check: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -1,0 +1,255 @@
+"""Runs every method on one sequence and computes its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from amt_retarget.robot.robot import Robot
+from benchmarks.retargeting import metrics, ours
+from benchmarks.retargeting.collisions import CollisionCheck
+from benchmarks.retargeting.dex_peer import (
+    HUMAN_TIPS,
+    KINDS,
+    SCALING,
+    DexRetargeting,
+    operator_joints,
+    vector_objective,
+)
+from benchmarks.retargeting.differential_ik import MinkStep, PinkStep
+from benchmarks.retargeting.floor import reachable_floor
+from benchmarks.retargeting.robot_points import (
+    WRIST_IN_PALM_M,
+    RobotPoints,
+    robot_points,
+    with_arm,
+)
+from benchmarks.retargeting.sequences import Sequence
+from benchmarks.retargeting.timing import Timed, alternate, percentiles_ms
+
+PENETRATION_M = 0.001
+"""Deeper than this counts: the shapes are boxes around links with round edges."""
+NEAR_FLOOR_M = 0.001
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one method made of one sequence."""
+
+    positions: np.ndarray
+    """[T, 22] its output (rad); methods for hands alone stand on an arm at rest."""
+    raw: np.ndarray
+    """[T, 22] what it would do without filter and limits of speed."""
+    targets: np.ndarray
+    """[T, 4, 3] where it wants thumb, index, middle and ring tip, in the palm frame (m)."""
+    scale: float
+    """Robot size over the person's, as the method assumes it."""
+    points: RobotPoints
+    timed: Timed | None
+    """None where no time is measured."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One sequence with all runs, by name, and all figures."""
+
+    sequence: Sequence
+    runs: dict[str, Run]
+    figures: dict[str, Any]
+
+
+def measure(robot: Robot, check: CollisionCheck, sequence: Sequence, out: Path) -> Result:
+    """Run peers and ours on the sequence, taking turns; the floors are kept under `out`."""
+    joints = operator_joints(sequence.joints, sequence.side)
+    peers = {kind: DexRetargeting(kind, robot.arm, robot.hand) for kind in KINDS}
+    hand_only, live = ours.HandOnlyVector(robot), ours.FullLive(robot, sequence)
+    hands: dict[str, DexRetargeting | ours.HandOnlyVector] = {**peers, "hand_only": hand_only}
+    steps: dict[str, Callable[[int], np.ndarray]] = {
+        name: partial(_step_with, method, joints) for name, method in hands.items()
+    }
+    steps["live"] = live.step
+    timed = alternate(steps, len(joints))
+
+    runs = {kind: _peer_run(robot, peers[kind], timed[kind], joints) for kind in KINDS}
+    targets = live.targets()
+    raw, positions = np.moveaxis(timed["live"].outputs, 1, 0)
+    smooth = ours.offline(robot, raw, sequence.rate_hz)
+    for name, q, times in (("live", positions, timed["live"]), ("offline", smooth, None)):
+        points = robot_points(robot, q)
+        runs[name] = Run(q, raw, targets.tips, targets.scale, points, times)
+
+    figures: dict[str, Any] = {"frames": len(joints), "rate_hz": sequence.rate_hz}
+    figures["methods"] = {
+        name: run_figures(robot, check, sequence, run) for name, run in runs.items()
+    }
+    for names in (["vector"], ["live", "offline"]):  # runs with the same targets
+        together = [runs[name] for name in names]
+        for name, floor in zip(names, _floor_figures(robot, together, out / "floor"), strict=True):
+            figures["methods"][name] |= floor
+    for name in ("live", "offline"):
+        figures["methods"][name] |= _palm_figures(runs[name], targets)
+    figures["hand_only"] = _hand_only_figures(robot, timed, joints)
+    figures["step22"] = step22_figures(robot, positions, 1.0 / sequence.rate_hz)
+    return Result(sequence, runs, figures)
+
+
+def _step_with(
+    method: DexRetargeting | ours.HandOnlyVector, joints: np.ndarray, index: int
+) -> np.ndarray:
+    return method.step(joints[index])
+
+
+def _peer_run(robot: Robot, peer: DexRetargeting, timed: Timed, joints: np.ndarray) -> Run:
+    raw, filtered = np.moveaxis(timed.outputs, 1, 0)
+    positions = with_arm(robot, peer.hand_joints(filtered))
+    tips = joints[:, HUMAN_TIPS]
+    if peer.kind == "position":
+        poses = peer.palm_poses(filtered)
+        scale = 1.0
+        targets = np.einsum("tji,tfj->tfi", poses[:, :3, :3], tips - poses[:, None, :3, 3])
+    else:
+        scale = SCALING
+        targets = scale * tips + WRIST_IN_PALM_M
+    points = robot_points(robot, positions)
+    raw = with_arm(robot, peer.hand_joints(raw))
+    return Run(positions, raw, targets, scale, points, timed)
+
+
+def run_figures(
+    robot: Robot, check: CollisionCheck, sequence: Sequence, run: Run
+) -> dict[str, Any]:
+    """Figures of one run, SI units. Joint figures are of the hand; those of the arm say so.
+
+    Keys that begin with raw_ are of the trajectory before filter and limits of speed.
+    """
+    arm = slice(0, len(robot.arm_joint_names))
+    hand = slice(arm.stop, None)
+    rate = sequence.rate_hz
+    limits = ours.joint_limits(robot)
+    pinches = metrics.human_pinches(sequence.joints)
+    stretch = metrics.stretch(sequence.joints[:, metrics.HUMAN_FINGERS])
+    errors = metrics.tip_errors(run.points.tips, run.targets)
+    raw_points = robot_points(robot, run.raw)
+    raw_errors = metrics.tip_errors(raw_points.tips, run.targets)
+    penetration, raw_penetration = check.measure(run.positions), check.measure(run.raw)
+
+    def flat(tips: np.ndarray) -> np.ndarray:
+        return tips.reshape(len(tips), -1)
+
+    def violations(positions: np.ndarray) -> dict[str, int]:
+        bounds = (limits.lower, limits.upper, limits.velocity, limits.acceleration)
+        return asdict(metrics.limit_violations(positions, rate, *bounds))
+
+    figures: dict[str, Any] = {
+        "scale": run.scale,
+        "tip_error": float(errors.mean()),
+        "raw_tip_error": float(raw_errors.mean()),
+        "tip_error_p95": float(np.percentile(errors, 95)),
+        "tip_error_person": float(errors.mean() / run.scale),
+        "stretch_error": float(np.abs(metrics.stretch(run.points.fingers) - stretch).mean()),
+        "lag": metrics.lag_seconds(run.positions[:, hand], run.raw[:, hand], rate),
+        "target_lag": metrics.lag_seconds(flat(run.points.tips), flat(run.targets), rate),
+        "jerk": metrics.jerk_rms(run.positions[:, hand], rate),
+        "raw_jerk": metrics.jerk_rms(run.raw[:, hand], rate),
+        "arm_jerk": metrics.jerk_rms(run.positions[:, arm], rate),
+        "max_velocity": metrics.largest_rate(run.positions[:, hand], rate, 1),
+        "raw_max_velocity": metrics.largest_rate(run.raw[:, hand], rate, 1),
+        "max_acceleration": metrics.largest_rate(run.positions[:, hand], rate, 2),
+        "limit_violations": violations(run.positions),
+        "raw_limit_violations": violations(run.raw),
+        "penetrating_frames": int((penetration.depth > PENETRATION_M).sum()),
+        "raw_penetrating_frames": int((raw_penetration.depth > PENETRATION_M).sum()),
+        "deepest_penetration": float(penetration.depth.max()),
+        "fingertip_penetrating_frames": int((penetration.fingertips > PENETRATION_M).sum()),
+        "raw_fingertip_penetrating_frames": int((raw_penetration.fingertips > PENETRATION_M).sum()),
+        "deepest_fingertip_penetration": float(penetration.fingertips.max()),
+        "pinches": int(pinches.sum()),
+        "pinch_closed": metrics.closed_share(pinches, run.points.centres),
+        "raw_pinch_closed": metrics.closed_share(pinches, raw_points.centres),
+        "pinch_closed_tips": metrics.closed_share(pinches, run.points.tips),
+        "raw_pinch_closed_tips": metrics.closed_share(pinches, raw_points.tips),
+    }
+    if run.timed is not None:
+        figures["cpu_ms"] = percentiles_ms(run.timed.cpu_s)
+        figures["wall_ms"] = percentiles_ms(run.timed.wall_s)
+    return figures
+
+
+def _floor_figures(robot: Robot, runs: list[Run], cache: Path) -> list[dict[str, float]]:
+    """How much of the tip error of runs with the same targets no method could avoid."""
+    hands = np.stack([run.positions[:, len(robot.arm_joint_names) :] for run in runs])
+    floor = reachable_floor(robot, runs[0].targets, hands, cache)
+    figures = []
+    for run in runs:
+        above = metrics.tip_errors(run.points.tips, run.targets) - floor
+        figures.append(
+            {
+                "floor": float(np.nanmean(floor)),
+                "above_floor": float(np.nanmean(above)),
+                "near_floor_share": float(np.mean(above[np.isfinite(above)] < NEAR_FLOOR_M)),
+            }
+        )
+    return figures
+
+
+def _palm_figures(run: Run, targets: ours.Targets) -> dict[str, float]:
+    """How well the arm puts the palm where the person's is."""
+    rotation = run.points.palm_rotation
+    wrist = run.points.palm_position + rotation @ WRIST_IN_PALM_M
+    turn = Rotation.from_matrix(rotation @ np.swapaxes(targets.rotation, 1, 2)).magnitude()
+    return {
+        "wrist_error": float(np.linalg.norm(wrist - targets.wrist, axis=-1).mean()),
+        "palm_rotation_error": float(turn.mean()),
+    }
+
+
+def _hand_only_figures(robot: Robot, timed: dict[str, Timed], joints: np.ndarray) -> dict[str, Any]:
+    """Ours against the vector peer on the peer's own objective."""
+    peer, own = timed["vector"], timed["hand_only"]
+    order = DexRetargeting("vector", robot.arm, robot.hand)
+    vectors = [
+        robot_points(robot, with_arm(robot, q)).tips - WRIST_IN_PALM_M
+        for q in (order.hand_joints(peer.outputs[:, 0]), own.outputs)
+    ]
+    theirs, mine = (float(vector_objective(each, joints).mean()) for each in vectors)
+    return {
+        "objective": mine,
+        "peer_objective": theirs,
+        "objective_ratio": mine / theirs,
+        **_times(own),
+        **{f"peer_{key}": value for key, value in _times(peer).items()},
+    }
+
+
+def step22_figures(robot: Robot, trajectory: np.ndarray, dt: float) -> dict[str, Any]:
+    """Differential inverse kinematics along a trajectory [T, 22]: ours, pink and mink in turns."""
+    points = robot_points(robot, trajectory)
+    tips = points.tips_in_base
+    followers: dict[str, ours.Step22 | PinkStep | MinkStep] = {
+        "ours": ours.Step22(robot, trajectory[0]),
+        "pink": PinkStep(robot, trajectory[0]),
+        "mink": MinkStep(robot, trajectory[0]),
+    }
+
+    def step(follower: ours.Step22 | PinkStep | MinkStep, i: int) -> np.ndarray:
+        return follower.step(points.palm_rotation[i], points.palm_position[i], tips[i], dt)
+
+    timed = alternate({name: partial(step, one) for name, one in followers.items()}, len(tips))
+    figures = {}
+    for name, one in timed.items():
+        reached = robot_points(robot, one.outputs).tips_in_base
+        figures[name] = {
+            "tip_error": float(metrics.tip_errors(reached, tips).mean()),
+            **_times(one),
+        }
+    return figures
+
+
+def _times(timed: Timed) -> dict[str, dict[str, float]]:
+    return {"cpu_ms": percentiles_ms(timed.cpu_s), "wall_ms": percentiles_ms(timed.wall_s)}
