@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from amt_retarget.grasp.configuration import Configuration, cross_rows
 from amt_retarget.grasp.hand_model import HandModel, HandState
-from amt_retarget.grasp.objective import Configuration
 from amt_retarget.grasp.surface import ObjectSurface
 
 Array = NDArray[np.float64]
@@ -22,7 +22,7 @@ ROWS_PER_SHAPE = 12
 """Samples of the object that a shape looks at: its nearest ones."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClearanceRows:
     """Distances that are to stay above a least value, and how a change of configuration acts."""
 
@@ -43,90 +43,89 @@ class Clearance:
         self._fingertip_joints = set(hand.dome_joints.values())
 
     def rows(self, state: HandState, configuration: Configuration, within: float) -> ClearanceRows:
-        """Every distance below `within` (m), at most ROWS_PER_SHAPE a shape."""
-        found = [
-            *self._object_rows(state, configuration, within),
-            *self._inner_rows(state, configuration, within),
-            *self._self_rows(state, configuration, within),
-        ]
-        width = 6 + self._hand.rest.size
-        if not found:
-            return ClearanceRows(np.zeros(0), np.zeros((0, width)), np.zeros(0, bool))
-        return ClearanceRows(
-            np.concatenate([distance for distance, _, _ in found]),
-            np.concatenate([motion for _, motion, _ in found]),
-            np.concatenate([np.full(len(d), fingertip) for d, _, fingertip in found]),
-        )
+        """Every distance below `within` (m), at most ROWS_PER_SHAPE for a shape and the object.
 
-    def _object_rows(
+        state: the hand at the configuration's joints.
+        """
+        rows = [
+            *self._sample_rows(state, configuration, within),
+            *self._inner_rows(state, configuration, within),
+            *self._self_rows(state, within),
+        ]
+        if not rows:
+            return ClearanceRows(np.zeros(0), np.zeros((0, 22)), np.zeros(0, bool))
+        return ClearanceRows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+    def penetration(self, configuration: Configuration) -> float:
+        """Deepest penetration of the object by a link, or of two links (m); 0 for none."""
+        rows = self.rows(self._hand(configuration.joints), configuration, 0.0)
+        return float(-np.min(rows.distance, initial=0.0))
+
+    def _sample_rows(
         self, state: HandState, configuration: Configuration, within: float
-    ) -> list[tuple[Array, Array, bool]]:
-        """The object's samples and the shapes' surfaces."""
+    ) -> list[tuple[Array, Array, Array]]:
+        """Distance, motion and fingertip of the object's samples, shape by shape."""
         # Everything is computed in the palm's frame, where the shapes' poses are known.
         samples = (self._surface.points - configuration.position) @ configuration.rotation
         rows = []
-        for shape, joint, (rotation, position) in self._shapes(state):
-            reach = shape.outer_radius + within
+        for i, shape in enumerate(self._hand.shapes):
+            rotation, position = state.shape_poses[i]
             offsets = samples - position
+            reach = shape.outer_radius + within
             near = np.flatnonzero(np.einsum("ij,ij->i", offsets, offsets) < reach**2)
             if not near.size:
                 continue
             distance, gradient = shape.signed_distance(offsets[near] @ rotation)
             nearest = np.argsort(distance, kind="stable")[:ROWS_PER_SHAPE]
             nearest = nearest[distance[nearest] < within]
-            if nearest.size:
-                # The shape moves, the sample stays: the distance falls along the gradient.
-                away = -(gradient[nearest] @ rotation.T)
-                points = samples[near[nearest]]
-                motion = self._motion(state, configuration, joint, points, away)
-                rows.append((distance[nearest], motion, joint in self._fingertip_joints))
+            # The shape moves, the sample stays: the distance falls along the gradient.
+            away = -(gradient[nearest] @ rotation.T)
+            points = samples[near[nearest]]
+            rows.append(self._row(state, configuration, i, distance[nearest], points, away))
         return rows
 
     def _inner_rows(
         self, state: HandState, configuration: Configuration, within: float
-    ) -> list[tuple[Array, Array, bool]]:
-        """The spheres inside the shapes and the object's surface."""
+    ) -> list[tuple[Array, Array, Array]]:
+        """Distance, motion and fingertip of the spheres inside the shapes."""
         centres = np.stack([position for _, position in state.shape_poses])
         distances, gradients = self._surface.signed_distance(configuration.to_object(centres))
-        rows = []
-        for i, (shape, joint, _) in enumerate(self._shapes(state)):
-            distance = distances[i : i + 1] - shape.inner_radius
-            if distance[0] < within:
-                away = gradients[i : i + 1] @ configuration.rotation
-                motion = self._motion(state, configuration, joint, centres[i : i + 1], away)
-                rows.append((distance, motion, joint in self._fingertip_joints))
-        return rows
+        distances -= [shape.inner_radius for shape in self._hand.shapes]
+        away = gradients @ configuration.rotation
+        return [
+            self._row(state, configuration, i, distances[[i]], centres[[i]], away[[i]])
+            for i in np.flatnonzero(distances < within)
+        ]
 
-    def _self_rows(
-        self, state: HandState, configuration: Configuration, within: float
-    ) -> list[tuple[Array, Array, bool]]:
-        """The hand's links among themselves; how the hand is held does not matter."""
-        rows = []
-        for distance, first, second, on_first, on_second, apart in self._hand.self_distances(
-            configuration.joints
-        ):
-            if distance < within:
-                relative = (
-                    state.point_jacobian(second, on_second[None])[0]
-                    - state.point_jacobian(first, on_first[None])[0]
-                )
-                motion = np.concatenate([np.zeros(6), apart @ relative])[None]
-                rows.append((np.array([distance]), motion, False))
-        return rows
+    def _row(
+        self,
+        state: HandState,
+        configuration: Configuration,
+        shape: int,
+        distance: Array,
+        points: Array,
+        away: Array,
+    ) -> tuple[Array, Array, Array]:
+        """Rows for distances [n] that grow when points [n, 3] of a shape move along away [n, 3].
 
-    def _shapes(self, state: HandState) -> zip:
-        return zip(self._hand.shapes, self._hand.shape_joints, state.shape_poses, strict=True)
-
-    @staticmethod
-    def _motion(
-        state: HandState, configuration: Configuration, joint: int, points: Array, away: Array
-    ) -> Array:
-        """Change [n, 22] of distances when points [n, 3] of a link move along away [n, 3].
-
-        Points and directions in the palm's frame; the change is as `Configuration.moved` takes it.
+        Points and directions are given in the palm's frame.
         """
-        turn = configuration.rotation
-        direction = away @ turn.T
-        lever = points @ turn.T
-        jacobian = np.einsum("ni,nij->nj", away, state.point_jacobian(joint, points))
-        return np.column_stack([direction, np.cross(lever, direction), jacobian])
+        joint, turn = self._hand.shape_joints[shape], configuration.rotation
+        # A unit force along `away` at the point: its moments tell how each motion changes the
+        # distance, about the palm's origin for the palm and about the joint's for the fingers.
+        moment = cross_rows(points - state.positions[joint], away)
+        fingers = np.column_stack([away, moment]) @ state.jacobians[joint]
+        motion = np.column_stack([away @ turn.T, cross_rows(points, away) @ turn.T, fingers])
+        return distance, motion, np.full(len(distance), joint in self._fingertip_joints)
+
+    def _self_rows(self, state: HandState, within: float) -> list[tuple[Array, Array, Array]]:
+        """Distance, motion and fingertip of the hand's own links; the palm's pose is no matter."""
+        rows = []
+        for pair in self._hand.near_links(state, within):
+            first, second = (
+                pair.normal @ state.point_jacobian(joint, point)
+                for joint, point in zip(pair.joints, pair.points, strict=True)
+            )
+            motion = np.concatenate([np.zeros(6), second - first])
+            rows.append((np.array([pair.distance]), motion[None], np.zeros(1, bool)))
+        return rows

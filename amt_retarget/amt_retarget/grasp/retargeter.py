@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.clearance import Clearance
+from amt_retarget.grasp.configuration import Configuration, rotation_matrix
 from amt_retarget.grasp.hand_model import HandModel
 from amt_retarget.grasp.human import (
     Contact,
@@ -16,14 +17,8 @@ from amt_retarget.grasp.human import (
     fingertip_contacts,
     palm_contact,
 )
-from amt_retarget.grasp.objective import (
-    Configuration,
-    Goals,
-    contact_offsets,
-    dome_centre,
-    rotation_matrix,
-)
-from amt_retarget.grasp.optimizer import GraspOptimizer, Margins
+from amt_retarget.grasp.objective import Goals, contact_offset
+from amt_retarget.grasp.optimizer import GraspOptimizer, Margins, Problem
 from amt_retarget.grasp.surface import ObjectSurface
 from amt_retarget.robot.robot import Robot
 
@@ -33,7 +28,6 @@ OPEN_GAP_M = 0.03
 """From each fingertip to its contact before the hand closes."""
 RETREAT_M = 0.04
 """By so much the palm stands back before the hand closes."""
-OPENING_STAGES = 6
 SQUEEZE_DEPTH_M = 0.008
 """How far the commands of a squeeze lie inside the object. The joints' servos turn it into force."""
 SQUEEZE_STEPS = 8
@@ -43,7 +37,7 @@ GRASP_MARGINS = Margins(fingertips=0.0, others=0.001)
 OPEN_MARGINS = Margins(fingertips=0.005, others=0.002)
 
 SEED_ANGLE_RAD = 0.5
-SEED_STEPS, FINAL_STEPS, STAGE_STEPS = 15, 60, 15
+SEED_STEPS, FINAL_STEPS, OPEN_STEPS = 15, 60, 40
 SEEDS_KEPT = 2
 """So many of the seeds, the best after SEED_STEPS, are worked out."""
 SEED_FLEXION_RAD = 0.5
@@ -53,7 +47,7 @@ SEED_THUMB = (1.1, 0.4, 0.4, 0.4)
 REACHED_M = 0.005
 """A contact that is missed by more is not kept."""
 MAX_PENETRATION_M = 0.001
-PATH_SAMPLES = 20
+WAY_SAMPLES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +126,10 @@ class GraspRetargeter:
         touching = self._best_of_seeds(goals)
         opened = self._open(touching, goals)
         state = self._hand(touching.joints)
-        offsets = contact_offsets(self._hand, state, touching, contacts)
+        offsets = {
+            finger: contact_offset(self._hand, state, touching, finger, contact)
+            for finger, contact in contacts.items()
+        }
         return RobotGrasp(
             rotation=touching.rotation,
             position=touching.position,
@@ -142,20 +139,18 @@ class GraspRetargeter:
             pre_grasp_position=opened.position,
             pre_grasp=opened.joints,
             contact_errors={f: float(np.linalg.norm(offset)) for f, offset in offsets.items()},
-            penetration=self._penetration(touching),
+            penetration=self._clearance.penetration(touching),
             approach_penetration=self._approach_penetration(opened, touching),
             opening=self._opening(opened, contacts),
         )
 
     def _best_of_seeds(self, goals: Goals) -> Configuration:
         """The best grasp over all starts."""
-        found = [
-            self._optimizer.solve(seed, goals, GRASP_MARGINS, SEED_STEPS)
-            for seed in self._seeds(goals)
-        ]
+        problem = Problem(goals, GRASP_MARGINS)
+        found = [self._optimizer.solve(problem, seed, SEED_STEPS) for seed in self._seeds(goals)]
         found.sort(key=lambda item: item[1])
         best = [
-            self._optimizer.solve(configuration, goals, GRASP_MARGINS, FINAL_STEPS)
+            self._optimizer.solve(problem, configuration, FINAL_STEPS)
             for configuration, _ in found[:SEEDS_KEPT]
         ]
         return min(best, key=lambda item: item[1])[0]
@@ -166,7 +161,7 @@ class GraspRetargeter:
         joints = np.array([0.0, *[SEED_FLEXION_RAD] * 3] * 3 + list(SEED_THUMB))
         joints = np.clip(joints, hand.lower, hand.upper)
         state = hand(joints)
-        centres = np.mean([dome_centre(hand, state, f) for f in goals.contacts], axis=0)
+        centres = np.mean([hand.dome_centre(state, f) for f in goals.contacts], axis=0)
         targets = np.mean([c.point + 0.012 * c.normal for c in goals.contacts.values()], axis=0)
         seeds = []
         for vector in (np.zeros(3), *np.eye(3), *-np.eye(3)):
@@ -177,27 +172,25 @@ class GraspRetargeter:
     def _open(self, touching: Configuration, goals: Goals) -> Configuration:
         """The hand opened along the contacts' normals and backed off along the palm's.
 
-        It opens stage by stage, so that the way back is free.
+        The straight way from there to the grasp keeps clear of the object.
         """
-        now = touching
-        retreat = -RETREAT_M * touching.rotation[:, 0]
-        for share in np.arange(1, OPENING_STAGES + 1) / OPENING_STAGES:
-            stage = replace(
-                goals,
-                palm_contact=None,
-                rotation=touching.rotation,
-                gap=share * OPEN_GAP_M,
-                position=touching.position + share * retreat,
-            )
-            now, _ = self._optimizer.solve(now, stage, OPEN_MARGINS, STAGE_STEPS)
-        return now
+        goals = Goals(
+            contacts=goals.contacts,
+            palm_contact=None,
+            rotation=touching.rotation,
+            directions={},
+            gap=OPEN_GAP_M,
+            position=touching.position - RETREAT_M * touching.rotation[:, 0],
+        )
+        problem = Problem(goals, OPEN_MARGINS, way_from=touching)
+        return self._optimizer.solve(problem, touching, OPEN_STEPS)[0]
 
     def _squeeze(self, touching: Configuration, contacts: dict[str, Contact]) -> Array:
         """Joints [16] whose fingertips lie SQUEEZE_DEPTH_M inside their contacts, palm at rest."""
         hand = self._hand
         start = hand(touching.joints)
         goal = {
-            finger: dome_centre(hand, start, finger)
+            finger: hand.dome_centre(start, finger)
             - SQUEEZE_DEPTH_M * touching.rotation.T @ contact.normal
             for finger, contact in contacts.items()
         }
@@ -205,39 +198,23 @@ class GraspRetargeter:
         for _ in range(SQUEEZE_STEPS):
             state = hand(joints)
             for finger, target in goal.items():
-                centre = dome_centre(hand, state, finger)
-                jacobian = state.point_jacobian(hand.dome_joints[finger], centre[None])[0]
+                centre = hand.dome_centre(state, finger)
+                jacobian = state.point_jacobian(hand.dome_joints[finger], centre)
                 change = jacobian.T @ np.linalg.solve(
                     jacobian @ jacobian.T + 1e-6 * np.eye(3), target - centre
                 )
                 joints = np.clip(joints + change, hand.lower, hand.upper)
         return joints
 
-    def _penetration(self, configuration: Configuration) -> float:
-        """Deepest penetration of the object or of another link (m); 0 for none."""
-        state = self._hand(configuration.joints)
-        rows = self._clearance.rows(state, configuration, 0.0)
-        return float(-np.min(rows.distance, initial=0.0))
-
     def _approach_penetration(self, start: Configuration, end: Configuration) -> float:
-        """Deepest penetration on the way on which position, rotation and joints change evenly."""
-        import pinocchio
-
-        turn = pinocchio.log3(end.rotation @ start.rotation.T)
-        deepest = 0.0
-        for share in np.linspace(0.0, 1.0, PATH_SAMPLES):
-            between = Configuration(
-                rotation_matrix(share * turn) @ start.rotation,
-                (1.0 - share) * start.position + share * end.position,
-                (1.0 - share) * start.joints + share * end.joints,
-            )
-            deepest = max(deepest, self._penetration(between))
-        return deepest
+        """Deepest penetration on the straight way from start to end (m)."""
+        shares = np.linspace(0.0, 1.0, WAY_SAMPLES)
+        return max(self._clearance.penetration(start.towards(end, share)) for share in shares)
 
     def _opening(self, opened: Configuration, contacts: dict[str, Contact]) -> float:
         """Least distance between the object and a dome of a finger that is to touch (m)."""
         state = self._hand(opened.joints)
-        centres = np.stack([dome_centre(self._hand, state, finger) for finger in contacts])
+        centres = np.stack([self._hand.dome_centre(state, finger) for finger in contacts])
         distances, _ = self._surface.signed_distance(opened.to_object(centres))
         radii = np.array([self._hand.domes[finger].radius for finger in contacts])
         return float(np.min(distances - radii))

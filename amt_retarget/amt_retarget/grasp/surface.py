@@ -17,8 +17,11 @@ SAMPLE_SPACING_M = 0.003
 in a flat surface already covers one."""
 CANDIDATES_PER_SAMPLE = 8
 """Points drawn for each one that is kept, so that no cell of the sampling grid stays empty."""
-SIGN_NEIGHBOURS = 8
-"""Samples that vote on whether a point is inside; at a sharp edge one alone may be wrong."""
+ROBERTS_R2 = np.array([0.7548776662466927, 0.5698402909980532])
+"""Steps of the two-dimensional sequence: 1/g and 1/g^2 for g^3 = g + 1."""
+SIGN_DEPTH_M = 0.003
+"""Samples that are at most so much farther than the nearest one vote with it on whether a point is
+inside: at a sharp edge, where samples of two sides are near, one alone may be wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +85,7 @@ class ObjectSurface:
         count = int(np.ceil(CANDIDATES_PER_SAMPLE * areas.sum() / spacing**2))
         position = (np.arange(count) + 0.5) / count * areas.sum()
         face = np.minimum(np.searchsorted(np.cumsum(areas), position), len(faces) - 1)
-        u, v = np.modf(np.arange(1, count + 1)[:, None] * [0.7548776662466927, 0.5698402909980532])[
-            0
-        ].T
+        u, v = (np.arange(1, count + 1)[:, None] * ROBERTS_R2 % 1.0).T
         over = u + v > 1.0
         u, v = np.where(over, 1.0 - u, u)[:, None], np.where(over, 1.0 - v, v)[:, None]
         a, b, c = corners[face].transpose(1, 0, 2)
@@ -109,12 +110,13 @@ class ObjectSurface:
         normals. The gradient [n, 3] is the unit vector in which the distance grows.
         """
         squared = self._squared_distances(points)
-        count = min(SIGN_NEIGHBOURS, len(self.points))
-        near = np.argpartition(squared, count - 1, axis=1)[:, :count]
-        heights = (self.normals[near] * (points[:, None] - self.points[near])).sum(axis=(1, 2))
-        sign = np.where(heights < 0.0, -1.0, 1.0)
         best = np.argmin(squared, axis=1)
-        distance = np.sqrt(np.take_along_axis(squared, best[:, None], axis=1)[:, 0])
+        distance = np.sqrt(squared[np.arange(len(points)), best])
+        point, sample = np.nonzero(squared <= (distance[:, None] + SIGN_DEPTH_M) ** 2)
+        offsets = points[point] - self.points[sample]
+        heights = np.einsum("ij,ij->i", offsets, self.normals[sample])
+        height = np.bincount(point, weights=heights, minlength=len(points))
+        sign = np.where(height < 0.0, -1.0, 1.0)
         offset = points - self.points[best]
         close = distance < 1e-9
         gradient = np.where(
@@ -145,8 +147,9 @@ def load_mesh(path: Path) -> tuple[Array, NDArray[np.int64]]:
     try:
         mesh = coal.MeshLoader().load(str(path), np.ones(3))
     except ValueError as error:
-        raise RetargetError(f"{path} is no mesh that can be read: give an OBJ, STL or PLY file.") \
-            from error
+        raise RetargetError(
+            f"{path} is no mesh that can be read: give an OBJ, STL or PLY file."
+        ) from error
     triangles = [mesh.tri_indices(i) for i in range(mesh.num_tris)]
     faces = np.array([[triangle[k] for k in range(3)] for triangle in triangles])
     return np.array(mesh.vertices(), dtype=float), faces
