@@ -22,11 +22,11 @@ PALM_PAD = np.array([0.0121, 0.0, -0.044])
 PALM_CONTACT_WEIGHT = 0.3
 """Of a millimetre between palm and its contact against one of a fingertip: the robot's palm is a
 flat box, so it can keep a person's palm contact only roughly."""
-ROTATION_LENGTH_M = 0.01
+ROTATION_LENGTH_M = 0.005
 """So many metres of contact error is one radian between the palms' orientations worth."""
-DIRECTION_LENGTH_M = 0.006
+DIRECTION_LENGTH_M = 0.003
 """... and one unit between the directions of a finger."""
-PAD_LENGTH_M = 0.004
+PAD_LENGTH_M = 0.002
 """... and one unit between the pad's direction and the surface's normal."""
 PAD_DIRECTION = np.array([np.sqrt(0.5), 0.0, np.sqrt(0.5)])
 """[3] where the middle of a fingertip's pad looks, in the frame of the finger's last link."""
