@@ -59,7 +59,7 @@ class Clearance:
     def penetration(self, configuration: Configuration) -> float:
         """Deepest penetration of the object by a link, or of two links (m); 0 for none."""
         rows = self.rows(self._hand(configuration.joints), configuration, 0.0)
-        return float(-np.min(rows.distance, initial=0.0))
+        return float(np.max(-rows.distance, initial=0.0))
 
     def _sample_rows(
         self, state: HandState, configuration: Configuration, within: float

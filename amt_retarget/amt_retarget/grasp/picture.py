@@ -30,13 +30,15 @@ OBJECT = (0.93, 0.76, 0.22, 1.0)
 CONTACT = (0.86, 0.10, 0.18, 1.0)
 TOUCHED = (0.86, 0.10, 0.18, 0.25)
 BONE_RADIUS_M, CONTACT_RADIUS_M, TOUCHED_RADIUS_M = 0.007, 0.004, 0.0016
+PALM_END = np.array([[0.0, -0.06, -0.095], [0.0, 0.06, -0.095]])
+"""[2, 3] the palm's corners at the wrist in palm_link (m): a picture holds them."""
 OBJECT_GROUP = 0
 HAND_PREFIX = "robot/"
 
 WIDTH, HEIGHT = 560, 620
 FIELD_OF_VIEW = 30.0
 """Of the camera, degrees (MuJoCo's fovy)."""
-MARGIN = 1.12
+MARGIN = 1.15
 """Room about what is to be seen."""
 VIEWS = (60.0, -60.0, 180.0)
 """Directions of sight: degrees about the object's z, from behind the person's palm."""
@@ -211,7 +213,8 @@ def draw_grasp(
 
     open_hand = (result.pre_grasp_rotation, result.pre_grasp_position, result.pre_grasp)
     closed_hand = (result.rotation, result.position, result.joints)
-    seen = np.concatenate([mesh[0], grasp.joints, [result.position, result.pre_grasp_position]])
+    palms = [PALM_END @ turn.T + position for turn, position, _ in (open_hand, closed_hand)]
+    seen = np.concatenate([mesh[0], grasp.joints, *palms])
     rows = []
     with GraspRenderer(robot, *mesh) as renderer:
         for view in VIEWS:
@@ -231,7 +234,7 @@ def draw_grasp(
         f"the robot: contacts within {max(errors):.1f} mm",
     )
     inches = 3.0
-    figure = Figure(figsize=(3 * inches, len(VIEWS) * inches * HEIGHT / WIDTH + 0.7), dpi=150)
+    figure = Figure(figsize=(3 * inches, len(VIEWS) * inches * HEIGHT / WIDTH + 0.8), dpi=150)
     axes = figure.subplots(len(VIEWS), 3)
     for row, pictures in zip(axes, rows, strict=True):
         for axis, picture in zip(row, pictures, strict=True):
@@ -240,5 +243,5 @@ def draw_grasp(
     for axis, caption in zip(axes[0], captions, strict=True):
         axis.set_title(caption, fontsize=11)
     figure.suptitle(title, fontsize=12, x=0.01, ha="left", parse_math=False)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 0.915, 0.01, 0.01)
+    figure.subplots_adjust(0.005, 0.005, 0.995, 0.93, 0.01, 0.01)
     figure.savefig(path)
