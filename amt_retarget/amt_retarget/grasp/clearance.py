@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 ROWS_PER_SHAPE = 12
 """Samples of the object that a shape looks at: its nearest ones."""
 
+Rows = tuple[Array, Array, NDArray[np.bool_]]
+"""Distances [n], their motion [n, 22] and whether it is a fingertip [n], as in ClearanceRows."""
+
 
 @dataclass(frozen=True, eq=False)
 class ClearanceRows:
@@ -47,11 +50,19 @@ class Clearance:
 
         state: the hand at the configuration's joints.
         """
-        rows = [
-            *self._sample_rows(state, configuration, within),
-            *self._inner_rows(state, configuration, within),
-            *self._self_rows(state, within),
-        ]
+        centres = np.stack([position for _, position in state.shape_poses])
+        in_object = configuration.to_object(centres)
+        squared = self._surface.squared_distances(in_object)
+        inner, directions = self._surface.signed_distance(in_object, squared)
+        rows = self._self_rows(state, within)
+        for i, shape in enumerate(self._hand.shapes):
+            near = np.flatnonzero(squared[i] < (shape.outer_radius + within) ** 2)
+            if near.size:
+                rows.append(self._sample_rows(state, configuration, i, near, within))
+            if inner[i] - shape.inner_radius < within:
+                distance = inner[[i]] - shape.inner_radius
+                away = directions[[i]] @ configuration.rotation
+                rows.append(self._row(state, configuration, i, distance, centres[[i]], away))
         if not rows:
             return ClearanceRows(np.zeros(0), np.zeros((0, 22)), np.zeros(0, bool))
         return ClearanceRows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
@@ -62,40 +73,24 @@ class Clearance:
         return float(np.max(-rows.distance, initial=0.0))
 
     def _sample_rows(
-        self, state: HandState, configuration: Configuration, within: float
-    ) -> list[tuple[Array, Array, Array]]:
-        """Distance, motion and fingertip of the object's samples, shape by shape."""
-        # Everything is computed in the palm's frame, where the shapes' poses are known.
-        samples = (self._surface.points - configuration.position) @ configuration.rotation
-        rows = []
-        for i, shape in enumerate(self._hand.shapes):
-            rotation, position = state.shape_poses[i]
-            offsets = samples - position
-            reach = shape.outer_radius + within
-            near = np.flatnonzero(np.einsum("ij,ij->i", offsets, offsets) < reach**2)
-            if not near.size:
-                continue
-            distance, gradient = shape.signed_distance(offsets[near] @ rotation)
-            nearest = np.argsort(distance, kind="stable")[:ROWS_PER_SHAPE]
-            nearest = nearest[distance[nearest] < within]
-            # The shape moves, the sample stays: the distance falls along the gradient.
-            away = -(gradient[nearest] @ rotation.T)
-            points = samples[near[nearest]]
-            rows.append(self._row(state, configuration, i, distance[nearest], points, away))
-        return rows
-
-    def _inner_rows(
-        self, state: HandState, configuration: Configuration, within: float
-    ) -> list[tuple[Array, Array, Array]]:
-        """Distance, motion and fingertip of the spheres inside the shapes."""
-        centres = np.stack([position for _, position in state.shape_poses])
-        distances, gradients = self._surface.signed_distance(configuration.to_object(centres))
-        distances -= [shape.inner_radius for shape in self._hand.shapes]
-        away = gradients @ configuration.rotation
-        return [
-            self._row(state, configuration, i, distances[[i]], centres[[i]], away[[i]])
-            for i in np.flatnonzero(distances < within)
-        ]
+        self,
+        state: HandState,
+        configuration: Configuration,
+        shape: int,
+        near: NDArray[np.int64],
+        within: float,
+    ) -> Rows:
+        """A shape's surface and those of the object's samples that are near it."""
+        rotation, position = state.shape_poses[shape]
+        samples = (self._surface.points[near] - configuration.position) @ configuration.rotation
+        distance, gradient = self._hand.shapes[shape].signed_distance(
+            (samples - position) @ rotation
+        )
+        nearest = np.argsort(distance, kind="stable")[:ROWS_PER_SHAPE]
+        nearest = nearest[distance[nearest] < within]
+        # The shape moves, the sample stays: the distance falls along the gradient.
+        away = -gradient[nearest] @ rotation.T
+        return self._row(state, configuration, shape, distance[nearest], samples[nearest], away)
 
     def _row(
         self,
@@ -105,7 +100,7 @@ class Clearance:
         distance: Array,
         points: Array,
         away: Array,
-    ) -> tuple[Array, Array, Array]:
+    ) -> Rows:
         """Rows for distances [n] that grow when points [n, 3] of a shape move along away [n, 3].
 
         Points and directions are given in the palm's frame.
@@ -118,9 +113,9 @@ class Clearance:
         motion = np.column_stack([away @ turn.T, cross_rows(points, away) @ turn.T, fingers])
         return distance, motion, np.full(len(distance), joint in self._fingertip_joints)
 
-    def _self_rows(self, state: HandState, within: float) -> list[tuple[Array, Array, Array]]:
-        """Distance, motion and fingertip of the hand's own links; the palm's pose is no matter."""
-        rows = []
+    def _self_rows(self, state: HandState, within: float) -> list[Rows]:
+        """The hand's own links; how the palm lies does not matter."""
+        rows: list[Rows] = []
         for pair in self._hand.near_links(state, within):
             first, second = (
                 pair.normal @ state.point_jacobian(joint, point)

@@ -36,8 +36,8 @@ TRUST_M, TRUST_RAD = 0.02, 0.3
 """Most that the palm and a joint move in one step; linearised distances hold about that far."""
 SMALLEST_TRUST = 1e-3
 """Share of the trust region at which the search has converged."""
-CONVERGED_M2 = 1e-9
-"""Gain promised for a step below which the search has converged: 0.05 mm in one residual."""
+CONVERGED_M2 = 1e-8
+"""Gain promised for a step below which the search has converged: 0.14 mm in one residual."""
 POOR, GOOD = 0.25, 0.75
 """Shares of the promised gain below which the trust region shrinks and above which it grows."""
 WAY_SHARES = (0.2, 0.4, 0.6, 0.8)

@@ -19,6 +19,7 @@ from amt_retarget.grasp.human import (
 )
 from amt_retarget.grasp.objective import Goals, contact_offset
 from amt_retarget.grasp.optimizer import GraspOptimizer, Margins, Problem
+from amt_retarget.grasp.squeeze import squeeze
 from amt_retarget.grasp.surface import ObjectSurface
 from amt_retarget.robot.robot import Robot
 
@@ -28,21 +29,22 @@ OPEN_GAP_M = 0.03
 """From each fingertip to its contact before the hand closes."""
 RETREAT_M = 0.04
 """By so much the palm stands back before the hand closes."""
-SQUEEZE_DEPTH_M = 0.008
-"""How far the commands of a squeeze lie inside the object. The joints' servos turn it into force."""
-SQUEEZE_STEPS = 8
 
 GRASP_MARGINS = Margins(fingertips=0.0, others=0.001)
 """Fingertips touch; a millimetre for the rest makes up for the distance between samples."""
 OPEN_MARGINS = Margins(fingertips=0.005, others=0.002)
 
 SEED_ANGLE_RAD = 0.5
-SEED_STEPS, FINAL_STEPS, OPEN_STEPS = 15, 60, 40
-SEEDS_KEPT = 2
-"""So many of the seeds, the best after SEED_STEPS, are worked out."""
-SEED_FLEXION_RAD = 0.5
+"""By so much some searches begin with the wrist turned, about each axis of the palm."""
+SEED_RETREAT_M = 0.06
+"""The palm begins so far back that it closes around the object from outside."""
+SEED_FINGER = (0.0, 0.25, 0.25, 0.25)
 SEED_THUMB = (1.1, 0.4, 0.4, 0.4)
-"""The hand that every search starts from: half closed, the thumb opposed."""
+"""Joints of each finger and of the thumb that a search begins with: open, the thumb opposed (rad).
+"""
+SEEDS_KEPT = 2
+"""So many of the searches, the best after SEED_STEPS, go on."""
+SEED_STEPS, FINAL_STEPS, OPEN_STEPS = 15, 60, 40
 
 REACHED_M = 0.005
 """A contact that is missed by more is not kept."""
@@ -134,7 +136,7 @@ class GraspRetargeter:
             rotation=touching.rotation,
             position=touching.position,
             joints=touching.joints,
-            squeeze=self._squeeze(touching, contacts),
+            squeeze=squeeze(self._hand, touching, contacts),
             pre_grasp_rotation=opened.rotation,
             pre_grasp_position=opened.position,
             pre_grasp=opened.joints,
@@ -156,17 +158,17 @@ class GraspRetargeter:
         return min(best, key=lambda item: item[1])[0]
 
     def _seeds(self, goals: Goals) -> list[Configuration]:
-        """Half-closed hands, turned like the person's and a little otherwise, at the contacts."""
+        """Open hands in front of the contacts, turned like the person's and a little otherwise."""
         hand = self._hand
-        joints = np.array([0.0, *[SEED_FLEXION_RAD] * 3] * 3 + list(SEED_THUMB))
-        joints = np.clip(joints, hand.lower, hand.upper)
+        joints = np.clip([*SEED_FINGER * 3, *SEED_THUMB], hand.lower, hand.upper)
         state = hand(joints)
-        centres = np.mean([hand.dome_centre(state, f) for f in goals.contacts], axis=0)
-        targets = np.mean([c.point + 0.012 * c.normal for c in goals.contacts.values()], axis=0)
+        domes = np.mean([hand.dome_centre(state, finger) for finger in goals.contacts], axis=0)
+        domes += [SEED_RETREAT_M, 0.0, 0.0]
+        points = np.mean([contact.point for contact in goals.contacts.values()], axis=0)
         seeds = []
-        for vector in (np.zeros(3), *np.eye(3), *-np.eye(3)):
-            rotation = goals.rotation @ rotation_matrix(SEED_ANGLE_RAD * vector)
-            seeds.append(Configuration(rotation, targets - rotation @ centres, joints))
+        for axis in (np.zeros(3), *np.eye(3), *-np.eye(3)):
+            rotation = goals.rotation @ rotation_matrix(SEED_ANGLE_RAD * axis)
+            seeds.append(Configuration(rotation, points - rotation @ domes, joints))
         return seeds
 
     def _open(self, touching: Configuration, goals: Goals) -> Configuration:
@@ -184,27 +186,6 @@ class GraspRetargeter:
         )
         problem = Problem(goals, OPEN_MARGINS, way_from=touching)
         return self._optimizer.solve(problem, touching, OPEN_STEPS)[0]
-
-    def _squeeze(self, touching: Configuration, contacts: dict[str, Contact]) -> Array:
-        """Joints [16] whose fingertips lie SQUEEZE_DEPTH_M inside their contacts, palm at rest."""
-        hand = self._hand
-        start = hand(touching.joints)
-        goal = {
-            finger: hand.dome_centre(start, finger)
-            - SQUEEZE_DEPTH_M * touching.rotation.T @ contact.normal
-            for finger, contact in contacts.items()
-        }
-        joints = touching.joints
-        for _ in range(SQUEEZE_STEPS):
-            state = hand(joints)
-            for finger, target in goal.items():
-                centre = hand.dome_centre(state, finger)
-                jacobian = state.point_jacobian(hand.dome_joints[finger], centre)
-                change = jacobian.T @ np.linalg.solve(
-                    jacobian @ jacobian.T + 1e-6 * np.eye(3), target - centre
-                )
-                joints = np.clip(joints + change, hand.lower, hand.upper)
-        return joints
 
     def _approach_penetration(self, start: Configuration, end: Configuration) -> float:
         """Deepest penetration on the straight way from start to end (m)."""

@@ -99,38 +99,36 @@ class ObjectSurface:
         """Samples of a mesh file (OBJ, STL, PLY ...; m), as `from_mesh`; RetargetError if unread."""
         return cls.from_mesh(*load_mesh(path), spacing)
 
+    def squared_distances(self, points: Array) -> Array:
+        """Squared distances [n, N] (m^2) of points [n, 3] to all samples."""
+        squares = (points**2).sum(axis=1)[:, None] + (self.points**2).sum(axis=1)
+        squares -= 2.0 * points @ self.points.T
+        return np.maximum(squares, 0.0, out=squares)
+
     def nearest(self, points: Array) -> NDArray[np.int64]:
         """Index [n] of the sample nearest to each of the points [n, 3] (m)."""
-        return np.argmin(self._squared_distances(points), axis=1)
+        return np.argmin(self.squared_distances(points), axis=1)
 
-    def signed_distance(self, points: Array) -> tuple[Array, Array]:
+    def signed_distance(self, points: Array, squared: Array | None = None) -> tuple[Array, Array]:
         """Distance [n] (m) of points [n, 3] to the nearest sample, negative inside; its gradient.
 
         A point is inside where it lies behind its nearest samples, on the side against their
         normals. The gradient [n, 3] is the unit vector in which the distance grows.
+        squared: the points' `squared_distances`, where they are known already.
         """
-        squared = self._squared_distances(points)
+        if squared is None:
+            squared = self.squared_distances(points)
         best = np.argmin(squared, axis=1)
-        distance = np.sqrt(squared[np.arange(len(points)), best])
+        offset = points - self.points[best]
+        distance = np.linalg.norm(offset, axis=1)
         point, sample = np.nonzero(squared <= (distance[:, None] + SIGN_DEPTH_M) ** 2)
-        offsets = points[point] - self.points[sample]
-        heights = np.einsum("ij,ij->i", offsets, self.normals[sample])
+        heights = ((points[point] - self.points[sample]) * self.normals[sample]).sum(axis=1)
         height = np.bincount(point, weights=heights, minlength=len(points))
         sign = np.where(height < 0.0, -1.0, 1.0)
-        offset = points - self.points[best]
-        close = distance < 1e-9
-        gradient = np.where(
-            close[:, None],
-            self.normals[best],
-            sign[:, None] * offset / np.where(close, 1.0, distance)[:, None],
-        )
+        at_sample = distance < 1e-9
+        direction = offset / np.where(at_sample, 1.0, distance)[:, None]
+        gradient = np.where(at_sample[:, None], self.normals[best], sign[:, None] * direction)
         return sign * distance, gradient
-
-    def _squared_distances(self, points: Array) -> Array:
-        """Squared distances [n, N] of points [n, 3] to all samples."""
-        products = points @ self.points.T
-        squares = (points**2).sum(axis=1)[:, None] + (self.points**2).sum(axis=1)
-        return np.maximum(squares - 2.0 * products, 0.0)
 
 
 def load_mesh(path: Path) -> tuple[Array, NDArray[np.int64]]:
