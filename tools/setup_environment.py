@@ -139,6 +139,7 @@ def fingerprint() -> str:
     for package in MESSAGE_PACKAGES:
         files += sorted(path for path in (ROOT / package).rglob("*") if path.is_file())
     files += [ROOT / package / "setup.py" for package in PYTHON_PACKAGES]
+    files += sorted((ROOT / "amt_retarget" / "kernel").iterdir())
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -37,8 +37,9 @@ class Objectives {
     }
 
     // Adds weight * smooth_l1(|vector - target|): r^2 / (2 beta) below beta, r - beta / 2 above it; for
-    // beta = infinity, weight * r^2 / 2. Above beta the Hessian is the one of the quadratic that touches the
-    // cost at this residual from above (iteratively reweighted least squares), so that steps do not overshoot.
+    // beta = infinity, weight * r^2 / 2. With `newton` the Hessian is exact, also in the curvature of the
+    // kinematics, and may be indefinite. Without, it is positive semidefinite: above beta that of the quadratic
+    // that touches the cost at this residual from above (iteratively reweighted least squares).
     void add_vector(int i, Vector3 target, double weight, double beta, bool newton, Sum& sum) const {
         if (weight == 0.0) return;
         const Vector3 residual = vector(i) - target;
@@ -52,7 +53,7 @@ class Objectives {
         } else {
             sum.cost += weight * (length - 0.5 * beta);
             across = weight / length;
-            along = 0.0;
+            along = newton ? 0.0 : across;
         }
         const Rotation palm = palm_rotation();
         const Vector3 force = across * (palm * residual);

@@ -9,13 +9,11 @@ and Tournassoud, ICRA 1987, with a braking parabola).
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from amt_retarget.retarget.inverse_kinematics import InverseKinematics
 from amt_retarget.retarget.quadratic_program import QuadraticProgram
-from amt_retarget.retarget.smoothing import butterworth_step
+from amt_retarget.retarget.smoothing import Smoothing
 from amt_retarget.retarget.targets import Targets
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
@@ -67,12 +65,12 @@ class LimitedMotion:
         """
         lower, upper = limits.velocity_bounds(positions, velocities, dt, speed)
         lower, upper = lower * dt, upper * dt
-        cutoff = self._faster_in_a_pinch(cutoff, targets.pinch_closeness)
-        # A constant way of 2 v / w to the goal makes the filter move at v: so it nears the velocity
-        # limit smoothly and does not run into it.
-        way = 2.0 * limits.velocity * speed / (2.0 * math.pi * cutoff)
-        ahead = positions + np.clip(goal - positions, -way, way)
-        smooth = butterworth_step(ahead, positions, velocities, accelerations, dt, cutoff)
+        smoothing = Smoothing(self._faster_in_a_pinch(cutoff, targets.pinch_closeness), dt)
+        # Behind by this much, the filter moves at the velocity limit: so it nears the limit smoothly
+        # and does not run into it.
+        behind = limits.velocity * speed * smoothing.lag
+        ahead = positions + np.clip(goal - positions, -behind, behind)
+        smooth = smoothing.next(ahead, positions, velocities, accelerations)
         wanted = self._stoppable(smooth - positions, goal - positions, limits, dt, speed)
         wanted = np.minimum(np.maximum(wanted, lower), upper)
 

@@ -13,29 +13,43 @@ import math
 import numpy as np
 
 
-def butterworth_step(
-    goal: np.ndarray,
-    positions: np.ndarray,
-    velocities: np.ndarray,
-    accelerations: np.ndarray,
-    dt: float,
-    cutoff: np.ndarray,
-) -> np.ndarray:
-    """Positions [n] dt seconds on, of a motion that follows goal [n] smoothly.
+class Smoothing:
+    """The filter of n joints for one step of dt seconds.
 
-    velocities, accelerations: [n] backward differences of the positions per second and second^2.
-    cutoff: [n] frequency where the amplitude falls to 0.71 (Hz). The poles of the continuous filter,
-    w (-1) and w (-1 +- i sqrt 3) / 2, are mapped to z = exp(s dt), so the motion is the same at any
-    rate of frames.
+    The poles of the continuous filter, w (-1) and w (-1 +- i sqrt 3) / 2, are mapped to
+    z = exp(s dt), so that the motion is the same at any rate of frames.
     """
-    w = 2.0 * math.pi * cutoff * dt
-    real = np.exp(-w)  # the real pole, and the squared modulus of the pair
-    pair = 2.0 * np.exp(-0.5 * w) * np.cos(0.5 * math.sqrt(3.0) * w)
-    first, second, third = real + pair, real * pair + real, real * real
-    share = 1.0 - first + second - third  # of the goal
-    return (
-        share * goal
-        + (1.0 - share) * positions
-        + (second - 2.0 * third) * velocities * dt
-        + third * accelerations * dt * dt
-    )
+
+    def __init__(self, cutoff: np.ndarray, dt: float) -> None:
+        """cutoff: [n] frequency where the amplitude falls to 0.71 (Hz)."""
+        w = 2.0 * math.pi * cutoff * dt
+        real = np.exp(-w)  # the real pole, and the squared modulus of the pair
+        pair = 2.0 * np.exp(-0.5 * w) * np.cos(0.5 * math.sqrt(3.0) * w)
+        first, second, third = real + pair, real * pair + real, real * real
+        self._dt = dt
+        self._goal = 1.0 - first + second - third
+        self._velocity = second - 2.0 * third
+        self._acceleration = third
+
+    @property
+    def lag(self) -> np.ndarray:
+        """[n] seconds by which the motion is behind a goal that moves evenly."""
+        return self._dt * (1.0 - self._velocity) / self._goal
+
+    def next(
+        self,
+        goal: np.ndarray,
+        positions: np.ndarray,
+        velocities: np.ndarray,
+        accelerations: np.ndarray,
+    ) -> np.ndarray:
+        """Positions [n] after the step, of a motion that follows goal [n] smoothly.
+
+        velocities, accelerations: [n] backward differences of the positions per second and second^2.
+        """
+        return (
+            positions
+            + self._goal * (goal - positions)
+            + self._velocity * velocities * self._dt
+            + self._acceleration * accelerations * self._dt**2
+        )

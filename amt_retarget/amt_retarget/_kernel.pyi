@@ -1,0 +1,67 @@
+"""The compiled kernel (amt_retarget/kernel/module.cpp); retarget.kinematics makes one for a robot.
+
+n joints (rad), p points, k vectors between points, in metres. All positions are in the frame of the
+tree's base, vectors in the palm's axes. Wrong sizes and indices raise ValueError.
+"""
+
+from numpy import ndarray
+
+class Kernel:
+    def __init__(
+        self,
+        parents: ndarray,
+        rotations: ndarray,
+        translations: ndarray,
+        axes: ndarray,
+        point_joints: ndarray,
+        point_offsets: ndarray,
+        vectors: ndarray,
+        palm_joint: int,
+        palm_rotation: ndarray,
+        wrist_offset: ndarray,
+    ) -> None: ...
+    def set_collisions(
+        self,
+        joints: ndarray,
+        starts: ndarray,
+        ends: ndarray,
+        radii: ndarray,
+        pairs: ndarray,
+        clearances: ndarray,
+        table_capsules: ndarray,
+    ) -> None: ...
+    def points(self, q: ndarray) -> ndarray:
+        """[p, 3] positions of the points."""
+    def vectors(self, q: ndarray) -> ndarray:
+        """[k, 3] the vectors."""
+    def palm(self, q: ndarray) -> tuple[ndarray, ndarray]:
+        """Rotation [3, 3] of the palm and position [3] of the wrist point."""
+    def least_squares(
+        self,
+        q: ndarray,
+        targets: ndarray,
+        weights: ndarray,
+        betas: ndarray,
+        wrist: ndarray,
+        rotation: ndarray,
+        wrist_weight: float,
+        rotation_weight: float,
+        newton: bool,
+    ) -> tuple[float, float, ndarray, ndarray]:
+        """Costs of the vectors and of the palm, gradient [n] and Hessian [n, n] of their sum.
+
+        Vectors: sum of weight * SmoothL1(|vector - target|, beta), with beta = inf of
+        weight / 2 |vector - target|^2. Palm: half the weighted squares of the wrist's distance (m)
+        and of the angle (rad) from their targets. newton: the exact Hessian of the vectors, which
+        may be indefinite; else a positive semidefinite one (Gauss-Newton, reweighted above beta).
+        """
+    def lengths(
+        self, q: ndarray, targets: ndarray, weights: ndarray
+    ) -> tuple[float, ndarray, ndarray]:
+        """Cost, gradient [n] and Hessian [n, n] of sum of weight / 2 (|vector| - target)^2."""
+    def near(self, q: ndarray, within: float, table: float) -> tuple[ndarray, ndarray]:
+        """Pairs of capsules closer than their clearance plus `within`, m of them.
+
+        Returns how much farther each is than its clearance [m] (m) and the gradients [m, n]. Rows
+        of capsules near the horizontal table at this height are the last.
+        """
