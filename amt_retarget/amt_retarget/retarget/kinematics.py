@@ -29,7 +29,9 @@ PALM = 0
 WRIST = 1
 TIPS = (2, 3, 4, 5)
 CENTRES = (6, 7, 8, 9)
-"""Indices of the kernel's points: palm frame, wrist end of the palm, fingertips, their domes."""
+MIDDLES = (10, 11, 12, 13)
+"""Indices of the kernel's points: palm frame, wrist end of the palm, fingertips, their domes' centres
+and the fingers' joints 2."""
 
 
 def make_kernel(robot: Robot, vectors: list[tuple[int, int]], with_arm: bool = True) -> Kernel:
@@ -74,6 +76,7 @@ def make_kernel(robot: Robot, vectors: list[tuple[int, int]], with_arm: bool = T
     points += [in_joint(robot.palm_frame, (0.0, 0.0, -PALM_LENGTH_M))]
     points += [in_joint(tip, (0.0, 0.0, 0.0)) for tip in tips]
     points += [in_joint(tip, (0.0, 0.0, -FINGERTIP_RADIUS_M)) for tip in tips]
+    points += [in_joint(f"{finger}_link_2", (0.0, 0.0, 0.0)) for finger in FINGERS]
     palm_joint, wrist_offset = points[WRIST]
     return Kernel(
         np.array(parents, dtype=np.int32),
