@@ -24,6 +24,7 @@ from benchmarks.retargeting.robot_points import FINGERS, robot_points, with_arm
 from benchmarks.retargeting.timing import WARM_UP_FRAMES, alternate, percentiles_ms
 from scipy.spatial.transform import Rotation
 
+from amt_perception.sample.motion import OPEN
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.robot import Robot
 
@@ -105,6 +106,14 @@ def test_pinches_are_counted_where_the_person_pinches() -> None:
     assert np.isnan(metrics.closed_share(pinches[2:], points[2:]))
 
 
+def test_stretch_of_straight_and_bent_fingers(robot: Robot) -> None:
+    right_angle = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0]])
+    assert metrics.stretch(right_angle) == pytest.approx(np.sqrt(0.5))
+    assert metrics.stretch(robot_points(robot, np.zeros((1, 22))).fingers) == pytest.approx(1.0)
+    joints = hand_joints(OPEN.angles(), Rotation.identity(), np.zeros(3))
+    assert np.all(metrics.stretch(joints[metrics.HUMAN_FINGERS]) > 0.97)
+
+
 def test_robot_points_are_the_robots_frames(robot: Robot) -> None:
     random = np.random.default_rng(0)
     positions = random.uniform(robot.lower, robot.upper, (3, 22))
@@ -117,6 +126,8 @@ def test_robot_points_are_the_robots_frames(robot: Robot) -> None:
             np.testing.assert_allclose(points.tips_in_base[t, i], tip, atol=1e-12)
             inside = rotation.T @ (tip - 0.012 * tip_rotation[:, 2] - position)
             np.testing.assert_allclose(points.centres[t, i], inside, atol=1e-12)
+    lengths = np.linalg.norm(np.diff(points.fingers, axis=2), axis=-1)
+    np.testing.assert_allclose(lengths, np.broadcast_to([0.054, 0.0384, 0.0387], (3, 3, 3)))
 
 
 def test_the_hand_alone_is_the_same_hand(robot: Robot, tmp_path: Path) -> None:

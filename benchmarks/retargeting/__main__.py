@@ -18,7 +18,9 @@ from benchmarks.retargeting import report
 from benchmarks.retargeting.collisions import CollisionCheck
 from benchmarks.retargeting.measure import measure
 from benchmarks.retargeting.peers import add_peers
+from benchmarks.retargeting.plots import write_plot
 from benchmarks.retargeting.sequences import GENERATED, NAMES, load
+from benchmarks.retargeting.videos import write_video
 
 
 def main() -> None:
@@ -26,16 +28,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with videos/ and sequences/")
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
+    parser.add_argument("--no-videos", action="store_true", help="figures and plots only")
     parser.add_argument("--sequences", nargs="+", choices=NAMES, help="default: all there are")
     options = parser.parse_args()
     names = options.sequences or (GENERATED if options.data is None else NAMES)
     try:
-        run(list(names), options.data, options.out)
+        run(list(names), options.data, options.out, videos=not options.no_videos)
     except (AmtError, RetargetError) as error:
         sys.exit(f"error: {error}")
 
 
-def run(names: list[str], data: Path | None, out: Path) -> None:
+def run(names: list[str], data: Path | None, out: Path, videos: bool) -> None:
     """Measure the named sequences and write everything into `out`."""
     add_peers(out / "peers")
     sequences = [load(name, data) for name in names]
@@ -46,6 +49,12 @@ def run(names: list[str], data: Path | None, out: Path) -> None:
     report.print_tables(figures)
     report.write(figures, out / "retarget.json")
     print(f"written: {out / 'retarget.json'}")
+    for result in results:
+        path = out / "retarget" / result.sequence.name
+        write_plot(path.with_suffix(".png"), result, robot)
+        if videos:
+            write_video(path.with_suffix(".mp4"), result, robot)
+    print(f"written: {out / 'retarget'}")
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ def run_figures(
     rate = sequence.rate_hz
     limits = ours.joint_limits(robot)
     pinches = metrics.human_pinches(sequence.joints)
+    stretch = metrics.stretch(sequence.joints[:, metrics.HUMAN_FINGERS])
     errors = metrics.tip_errors(run.points.tips, run.targets)
     raw_points = robot_points(robot, run.raw)
     raw_errors = metrics.tip_errors(raw_points.tips, run.targets)
@@ -151,6 +152,7 @@ def run_figures(
         "raw_tip_error": float(raw_errors.mean()),
         "tip_error_p95": float(np.percentile(errors, 95)),
         "tip_error_person": float(errors.mean() / run.scale),
+        "stretch_error": float(np.abs(metrics.stretch(run.points.fingers) - stretch).mean()),
         "lag": metrics.lag_seconds(run.positions[:, hand], run.raw[:, hand], rate),
         "target_lag": metrics.lag_seconds(flat(run.points.tips), flat(run.targets), rate),
         "jerk": metrics.jerk_rms(run.positions[:, hand], rate),

@@ -11,6 +11,8 @@ import numpy as np
 
 HUMAN_TIPS = [4, 8, 12, 16]
 """Thumb, index, middle and ring in the 21-joint order."""
+HUMAN_FINGERS = [[5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]]
+"""Index, middle and ring from knuckle to tip."""
 PINCH_M = 0.030
 """Human fingertips that are closer than this touch: the landmarks lie inside the tips."""
 CLOSED_M = 0.026
@@ -115,3 +117,12 @@ def closed_share(pinches: np.ndarray, points: np.ndarray) -> float:
     """
     closed = pinch_distances(points)[pinches] < CLOSED_M
     return float(closed.mean()) if closed.size else float("nan")
+
+
+def stretch(chain: np.ndarray) -> np.ndarray:
+    """[...] how far a finger is stretched: 1 straight, less the more it is bent.
+
+    chain: [..., k, 3] points from the knuckle to the tip; distance of its ends over its length.
+    """
+    ends = np.linalg.norm(chain[..., -1, :] - chain[..., 0, :], axis=-1)
+    return ends / np.linalg.norm(np.diff(chain, axis=-2), axis=-1).sum(axis=-1)

@@ -126,6 +126,7 @@ def _print_methods(methods: dict[str, dict[str, Any]]) -> None:
         ("  in the person's mm", single("tip_error_person", 1e3, 1)),
         ("  reachable floor", single("floor", 1e3, 1)),
         ("  above the floor", single("above_floor", 1e3, 1)),
+        ("stretch of the fingers, error %", single("stretch_error", 100, 1)),
         ("lag behind its own raw, ms", single("lag", 1e3)),
         ("lag of tips behind targets, ms", single("target_lag", 1e3)),
         ("jerk RMS, rad/s^3", both("jerk")),

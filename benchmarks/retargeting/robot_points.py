@@ -29,6 +29,9 @@ class RobotPoints:
     centres: np.ndarray
     """[T, 4, 3] centres of their domes."""
 
+    fingers: np.ndarray
+    """[T, 3, 4, 3] joints 1, 2 and 3 and the tip of index, middle and ring."""
+
     @property
     def tips_in_base(self) -> np.ndarray:
         """[T, 4, 3] the tips in the base frame."""
@@ -42,9 +45,13 @@ def robot_points(robot: Robot, positions: np.ndarray) -> RobotPoints:
 
     palm_id = robot.frame_id(robot.palm_frame)
     tip_ids = [robot.frame_id(robot.tip_frames[finger]) for finger in FINGERS]
+    joint_ids = [
+        [robot.model.getJointId(f"{finger}_joint_{i}") for i in (1, 2, 3)] for finger in FINGERS[1:]
+    ]
     count = len(positions)
     rotation, position = np.empty((count, 3, 3)), np.empty((count, 3))
     tips, centres = np.empty((count, 4, 3)), np.empty((count, 4, 3))
+    fingers = np.empty((count, 3, 4, 3))
     for t, q in enumerate(positions):
         pinocchio.framesForwardKinematics(robot.model, robot.data, robot.to_pinocchio(q))
         palm = robot.data.oMf[palm_id]
@@ -53,7 +60,11 @@ def robot_points(robot: Robot, positions: np.ndarray) -> RobotPoints:
             tip = palm.actInv(robot.data.oMf[tip_id])
             tips[t, i] = tip.translation
             centres[t, i] = tip.translation - DOME_RADIUS_M * tip.rotation[:, 2]
-    return RobotPoints(rotation, position, tips, centres)
+        for finger, ids in enumerate(joint_ids):
+            for i, joint_id in enumerate(ids):
+                fingers[t, finger, i] = palm.actInv(robot.data.oMi[joint_id].translation)
+    fingers[:, :, 3] = tips[:, 1:]
+    return RobotPoints(rotation, position, tips, centres, fingers)
 
 
 def with_arm(robot: Robot, hand: np.ndarray) -> np.ndarray:
