@@ -65,3 +65,16 @@ class Kernel:
         Returns how much farther each is than its clearance [m] (m) and the gradients [m, n]. Rows
         of capsules near the horizontal table at this height are the last.
         """
+    def endangered(
+        self,
+        q: ndarray,
+        within: float,
+        table: float,
+        lower: ndarray,
+        upper: ndarray,
+        steps: float,
+    ) -> tuple[ndarray, ndarray]:
+        """As near, without the pairs that cannot use up their slack in this many steps.
+
+        A step moves every joint by something from lower [n] to upper [n] (rad).
+        """

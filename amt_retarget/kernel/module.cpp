@@ -86,7 +86,9 @@ class Kernel {
                       make_vectors(vectors, point_joints.size()), palm_joint,
                       rotation_at(checked(palm_rotation, 9, "palm_rotation")),
                       vector_at(checked(wrist_offset, 3, "wrist_offset"))),
-          collisions_(tree_, {}, {}, {}) {
+          collisions_(tree_, {}, {}, {}),
+          slack_(1),
+          gradients_(tree_.size()) {
         check_index(palm_joint, -1, tree_.size(), "palm_joint");
     }
     Kernel(const Kernel&) = delete;  // objectives and collisions refer to this tree
@@ -184,14 +186,26 @@ class Kernel {
 
     py::tuple near(const Array& q, double within, double table) {
         place(q);
-        const py::ssize_t n = tree_.size(), count = collisions_.near(within, table, slack_.data(), gradients_.data());
+        return rows(collisions_.near(within, table, nullptr, slack_.data(), gradients_.data()));
+    }
+
+    py::tuple endangered(const Array& q, double within, double table, const Array& lower, const Array& upper,
+                         double steps) {
+        const py::ssize_t n = tree_.size();
+        const Reach reach{checked(lower, n, "lower"), checked(upper, n, "upper"), steps};
+        place(q);
+        return rows(collisions_.near(within, table, &reach, slack_.data(), gradients_.data()));
+    }
+
+  private:
+    py::tuple rows(py::ssize_t count) const {
+        const py::ssize_t n = tree_.size();
         Array slack(count), gradients({count, n});
         std::copy_n(slack_.data(), count, slack.mutable_data());
         std::copy_n(gradients_.data(), count * n, gradients.mutable_data());
         return py::make_tuple(slack, gradients);
     }
 
-  private:
     static Sum zero(Array& gradient, Array& hessian) {
         std::fill_n(gradient.mutable_data(), gradient.size(), 0.0);
         std::fill_n(hessian.mutable_data(), hessian.size(), 0.0);
@@ -218,5 +232,6 @@ PYBIND11_MODULE(_kernel, module) {
         .def("palm", &Kernel::palm)
         .def("least_squares", &Kernel::least_squares)
         .def("lengths", &Kernel::lengths)
-        .def("near", &Kernel::near);
+        .def("near", &Kernel::near)
+        .def("endangered", &Kernel::endangered);
 }

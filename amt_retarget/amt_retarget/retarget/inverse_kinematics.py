@@ -32,10 +32,10 @@ TRUST_RAD = 0.3
 """Most that a joint moves in one step; the linearised objectives hold about that far."""
 ARM_DAMPING = 1e-3
 ARM_DAMPING_PER_RESIDUAL = 1e-2
-CLOSENESS_RAD2_S = 0.17
+CLOSENESS_RAD2_S = 0.25
 """Of the hand's joints to where they were, per rad^2, for a frame of 1 s."""
 NEAR_M = 0.05
-"""Links closer than this have a row in the program."""
+"""Farther than two links can near each other in a step."""
 
 VECTORS = [(PALM, tip) for tip in TIPS] + [(CENTRES[0], centre) for centre in CENTRES[1:]]
 """Four fingertips from the palm, then three fingers from the thumb between the domes' centres."""
@@ -52,7 +52,7 @@ class Weights:
     wrist_position: float = 1.0
     wrist_rotation: float = 100.0
     tips: float = 1.0
-    pinch: float = 20.0
+    pinch: float = 8.0
     """Of a closed pinch; it fades out as the human fingers part."""
     arm_posture: float = 1e-2
     hand_posture: float = 0.1
@@ -146,7 +146,5 @@ class InverseKinematics:
         diagonal = self._posture + closeness
         diagonal[self._arm] += ARM_DAMPING + 2.0 * ARM_DAMPING_PER_RESIDUAL * arm_cost
         hessian.flat[:: q.size + 1] += diagonal
-        slack, rows = self.kernel.near(q, NEAR_M, self.table_height)
-        endangered = np.minimum(rows * lower, rows * upper).sum(axis=1) < -slack
-        slack, rows = slack[endangered], rows[endangered]
+        slack, rows = self.kernel.endangered(q, NEAR_M, self.table_height, lower, upper, 1.0)
         return self._program.solve(hessian, gradient, lower, upper, rows, -slack)

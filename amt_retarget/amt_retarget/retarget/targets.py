@@ -10,7 +10,7 @@ import numpy as np
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import HandFrame, mirrored
 
-PINCH_CLOSED_M = 0.040
+PINCH_CLOSED_M = 0.035
 """Human fingertips (landmarks inside the tips) that are closer than this touch each other, or are
 about to: the robot, which is a little behind, begins to close in time."""
 PINCH_OPEN_M = 0.060
@@ -21,7 +21,7 @@ SCALE_FRAMES = 300
 """Frames from which the scale is estimated."""
 SETTLING_S = 2.0
 SCALE_CHANGE_PER_S = 0.01
-STRETCH = 0.8
+STRETCH = 0.85
 """Share of the robot's finger length that a stretched human finger is given. The thumb is shorter
 than the human one in proportion, and a finger that is just stretched is singular. Of 0.6 to 1.0,
 0.8 leaves the smallest mean distance of the tips from their targets on recorded hands."""
