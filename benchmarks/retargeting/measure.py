@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from amt_retarget.retarget.hand_only import HandRetargeter
 from amt_retarget.robot.robot import Robot
 from benchmarks.retargeting import metrics, ours
 from benchmarks.retargeting.collisions import CollisionCheck
@@ -70,8 +71,8 @@ def measure(robot: Robot, check: CollisionCheck, sequence: Sequence, out: Path) 
     """Run peers and ours on the sequence, taking turns; the floors are kept under `out`."""
     joints = operator_joints(sequence.joints, sequence.side)
     peers = {kind: DexRetargeting(kind, robot.arm, robot.hand) for kind in KINDS}
-    hand_only, live = ours.HandOnlyVector(robot), ours.FullLive(robot, sequence)
-    hands: dict[str, DexRetargeting | ours.HandOnlyVector] = {**peers, "hand_only": hand_only}
+    hand_only, live = ours.hand_only_vector(robot), ours.FullLive(robot, sequence)
+    hands: dict[str, DexRetargeting | HandRetargeter] = {**peers, "hand_only": hand_only}
     steps: dict[str, Callable[[int], np.ndarray]] = {
         name: partial(_step_with, method, joints) for name, method in hands.items()
     }
@@ -101,7 +102,7 @@ def measure(robot: Robot, check: CollisionCheck, sequence: Sequence, out: Path) 
 
 
 def _step_with(
-    method: DexRetargeting | ours.HandOnlyVector, joints: np.ndarray, index: int
+    method: DexRetargeting | HandRetargeter, joints: np.ndarray, index: int
 ) -> np.ndarray:
     return method.step(joints[index])
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from amt_retarget.errors import RetargetError
-from amt_retarget.retarget.kinematics import CENTRES, MIDDLES, WRIST, make_kernel
-from amt_retarget.retarget.quadratic_program import QuadraticProgram
+from amt_retarget.retarget.kinematics import MIDDLES, TIPS, WRIST, make_kernel
 from amt_retarget.robot.robot import Robot
 
 OBJECTIVES = ("vector", "dexpilot", "position")
@@ -24,7 +23,6 @@ MAX_STEPS = 60
 TRUST_RAD = 0.4
 LEAST_DECREASE = 1e-7
 """Of the cost in a step that is the last (m; costs are mean distances)."""
-LEAST_DAMPING, MORE_DAMPING, LESS_DAMPING = 1e-6, 8.0, 0.1
 
 VECTOR_BETA_M, DEXPILOT_BETA_M, POSITION_BETA_M = 0.02, 0.03, 0.02
 TOUCH_M, PART_M = 0.03, 0.05
@@ -53,20 +51,18 @@ class HandRetargeter:
             )
         self.objective = objective
         self._scale = 1.0 if objective == "position" else scale
-        vectors = [(WRIST, tip) for tip in CENTRES]
+        vectors = [(WRIST, tip) for tip in TIPS]
         beta = VECTOR_BETA_M
         if objective == "dexpilot":
-            vectors = [(CENTRES[b], CENTRES[a]) for a, b in FINGER_PAIRS] + vectors
+            vectors = [(TIPS[b], TIPS[a]) for a, b in FINGER_PAIRS] + vectors
             beta = DEXPILOT_BETA_M
         elif objective == "position":
             vectors += [(WRIST, middle) for middle in MIDDLES]
             beta = POSITION_BETA_M
         self._kernel = make_kernel(robot, vectors, with_arm=False)
         self._betas = np.full(len(vectors), beta)
-        self._program = QuadraticProgram()
         hand = slice(len(robot.arm_joint_names), None)
         self._lower, self._upper = robot.lower[hand], robot.upper[hand]
-        self._none = np.zeros((0, self._lower.size)), np.zeros(0)
         self.reset()
 
     def reset(self) -> None:
@@ -90,11 +86,6 @@ class HandRetargeter:
             targets, weights = self._targets(joints)
             self._solve(targets, weights)
         return self.positions.copy()
-
-    def cost(self, positions: np.ndarray, joints: np.ndarray) -> float:
-        """The objective (m) at positions [16] for the joints [21, 3] of a step (not `position`)."""
-        targets, weights = self._targets(joints)
-        return self._evaluate(positions, targets, weights)[0]
 
     def _targets(self, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         tips = joints[HUMAN_TIPS] - joints[HUMAN_WRIST]
@@ -126,39 +117,15 @@ class HandRetargeter:
             rotation = left @ proper @ right
             self._solve((human - human.mean(0)) @ rotation + robot.mean(0), weights)
 
-    def _evaluate(
-        self, positions: np.ndarray, targets: np.ndarray, weights: np.ndarray
-    ) -> tuple[float, np.ndarray, np.ndarray]:
-        cost, _, gradient, hessian = self._kernel.least_squares(
-            positions, targets, weights, self._betas, NOWHERE, NO_TURN, 0.0, 0.0, True
-        )
-        return cost, gradient, hessian
-
     def _solve(self, targets: np.ndarray, weights: np.ndarray) -> None:
-        damping = LEAST_DAMPING
-        cost, gradient, hessian = self._evaluate(self.positions, targets, weights)
-        for _ in range(MAX_STEPS):
-            hessian.flat[:: gradient.size + 1] += damping
-            step = self._program.solve(
-                hessian,
-                gradient,
-                np.maximum(self._lower - self.positions, -TRUST_RAD),
-                np.minimum(self._upper - self.positions, TRUST_RAD),
-                *self._none,
-            )
-            if step is not None:
-                reached = self.positions + step
-                new_cost, new_gradient, new_hessian = self._evaluate(reached, targets, weights)
-            if step is None or new_cost > cost:  # indefinite, or too far for the quadratic
-                hessian.flat[:: gradient.size + 1] -= damping
-                damping = max(MORE_DAMPING * damping, 1e-3)
-                continue
-            decrease = cost - new_cost
-            self.positions, cost, gradient, hessian = reached, new_cost, new_gradient, new_hessian
-            damping = max(LESS_DAMPING * damping, LEAST_DAMPING)
-            if decrease < LEAST_DECREASE:
-                break
-
-
-NOWHERE, NO_TURN = np.zeros(3), np.eye(3)
-"""The palm's target of a hand whose palm is its base: it has no weight."""
+        self.positions, _ = self._kernel.minimise(
+            self.positions,
+            targets,
+            weights,
+            self._betas,
+            self._lower,
+            self._upper,
+            TRUST_RAD,
+            LEAST_DECREASE,
+            MAX_STEPS,
+        )

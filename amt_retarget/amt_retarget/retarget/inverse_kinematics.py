@@ -26,8 +26,8 @@ from amt_retarget.retarget.targets import Targets
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
 
-STEPS_PER_FRAME = 6
-CONVERGED_RAD = 1e-3
+STEPS_PER_FRAME = 4
+CONVERGED_RAD = 5e-3
 TRUST_RAD = 0.3
 """Most that a joint moves in one step; the linearised objectives hold about that far."""
 ARM_DAMPING = 1e-3
@@ -40,8 +40,8 @@ NEAR_M = 0.05
 VECTORS = [(PALM, tip) for tip in TIPS] + [(CENTRES[0], centre) for centre in CENTRES[1:]]
 """Four fingertips from the palm, then three fingers from the thumb between the domes' centres."""
 QUADRATIC = np.full(len(VECTORS), np.inf)
-NO_VECTORS, NO_TIPS = np.zeros((3, 3)), np.zeros(len(TIPS))
-"""In the places of the pinches where only fingertips count, and the other way round."""
+NO_TIPS = np.zeros(len(TIPS))
+"""In the places of the fingertips where only pinches count."""
 M2_PER_CM2 = 1e4
 
 
@@ -81,6 +81,7 @@ class InverseKinematics:
         self._arm = slice(0, arm)
         self._posture = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
         self._hand = np.repeat([0.0, 1.0], [arm, hand])
+        self._vectors = np.zeros((len(VECTORS), 3))
         self._tip_weights = M2_PER_CM2 * np.repeat([weights.tips, 0.0], [len(TIPS), 3])
 
     def solve(
@@ -122,9 +123,10 @@ class InverseKinematics:
         closeness: weights [22] (per rad^2) of the distance to the configuration `start` [22].
         """
         weights = self._weights
+        self._vectors[: len(TIPS)] = targets.tips
         _, arm_cost, gradient, hessian = self.kernel.least_squares(
             q,
-            np.concatenate([targets.tips, NO_VECTORS]),
+            self._vectors,
             self._tip_weights,
             QUADRATIC,
             targets.wrist,
@@ -133,7 +135,7 @@ class InverseKinematics:
             weights.wrist_rotation,
             False,
         )
-        if np.any(targets.pinch_closeness > 0.0):
+        if targets.pinch_closeness.any():
             pinch_weights = M2_PER_CM2 * weights.pinch * targets.pinch_closeness
             _, pinch_gradient, pinch_hessian = self.kernel.lengths(
                 q,

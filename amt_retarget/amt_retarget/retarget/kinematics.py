@@ -7,6 +7,7 @@ knows revolute joints, points, vectors and capsules; all that it knows of a robo
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,20 +35,24 @@ MIDDLES = (10, 11, 12, 13)
 and the fingers' joints 2."""
 
 
+def load_kernel() -> ModuleType:
+    """The compiled module; RetargetError where it was not compiled."""
+    try:
+        from amt_retarget import _kernel
+    except ImportError as error:
+        raise RetargetError(
+            f"the retargeting kernel cannot be loaded ({error}): install it with "
+            "'pip install ./amt_retarget', which compiles it and needs a C++ compiler"
+        ) from error
+    return _kernel
+
+
 def make_kernel(robot: Robot, vectors: list[tuple[int, int]], with_arm: bool = True) -> Kernel:
     """Kernel of the robot with these vectors (from point, to point), in the palm's axes.
 
     with_arm: all 22 joints, base frame; else the 16 joints of the hand alone, in the palm frame.
     """
-    try:
-        import pinocchio
-
-        from amt_retarget._kernel import Kernel
-    except ImportError as error:
-        raise RetargetError(
-            f"the retargeting solver cannot be loaded ({error}): install it with "
-            "'pip install ./amt_retarget', which compiles its kernel and needs a C++ compiler"
-        ) from error
+    import pinocchio
 
     model, data = robot.model, robot.data
     pinocchio.computeJointJacobians(model, data, pinocchio.neutral(model))
@@ -78,7 +83,7 @@ def make_kernel(robot: Robot, vectors: list[tuple[int, int]], with_arm: bool = T
     points += [in_joint(tip, (0.0, 0.0, -FINGERTIP_RADIUS_M)) for tip in tips]
     points += [in_joint(f"{finger}_link_2", (0.0, 0.0, 0.0)) for finger in FINGERS]
     palm_joint, wrist_offset = points[WRIST]
-    return Kernel(
+    return load_kernel().Kernel(
         np.array(parents, dtype=np.int32),
         np.array([placement.rotation for placement in placements]),
         np.array([placement.translation for placement in placements]),
