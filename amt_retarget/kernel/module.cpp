@@ -67,9 +67,14 @@ std::vector<Point> make_points(const Indices& joints, const Array& offsets, py::
     return points;
 }
 
+void check_pairs(const Indices& pairs, const char* name) {
+    if (pairs.size() % 2) throw std::invalid_argument(std::string(name) + " needs pairs of indices.");
+}
+
 std::vector<Vector> make_vectors(const Indices& pairs, py::ssize_t points) {
+    check_pairs(pairs, "vectors");
     std::vector<Vector> vectors;
-    for (py::ssize_t i = 0; i + 1 < pairs.size(); i += 2) {
+    for (py::ssize_t i = 0; i < pairs.size(); i += 2) {
         check_index(pairs.data()[i], 0, points, "A vector's point");
         check_index(pairs.data()[i + 1], 0, points, "A vector's point");
         vectors.push_back({pairs.data()[i], pairs.data()[i + 1]});
@@ -92,11 +97,13 @@ class Kernel {
           slack_(1),
           gradients_(tree_.size()) {
         check_index(palm_joint, -1, tree_.size(), "palm_joint");
+        objectives_.check();
     }
     Kernel(const Kernel&) = delete;  // objectives and collisions refer to this tree
 
     void set_collisions(const Indices& joints, const Array& starts, const Array& ends, const Array& radii,
                         const Indices& pairs, const Array& clearances, const Indices& table_capsules) {
+        check_pairs(pairs, "pairs");
         const py::ssize_t c = joints.size(), m = pairs.size() / 2;
         const double* start = checked(starts, 3 * c, "capsule starts");
         const double* end = checked(ends, 3 * c, "capsule ends");

@@ -1,7 +1,9 @@
 // Weighted least squares of the hand's vectors and the palm's pose: cost, gradient, Gauss-Newton Hessian.
 #pragma once
 
+#include <algorithm>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "tree.hpp"
@@ -24,6 +26,20 @@ class Objectives {
                Rotation palm_rotation, Vector3 wrist_offset)
         : tree_(tree), points_(std::move(points)), vectors_(std::move(vectors)), palm_joint_(palm_joint),
           palm_rotation_(palm_rotation), wrist_{palm_joint, wrist_offset} {}
+
+    // Throws unless all vectors move with the palm and no term depends on more than MAX_COLUMNS joints.
+    void check() const {
+        int most = joints_between(palm_joint_, -1);
+        for (const Vector& vector : vectors_) {
+            const int from = joints_between(points_[vector.from].joint, palm_joint_);
+            const int to = joints_between(points_[vector.to].joint, palm_joint_);
+            if (from < 0 || to < 0) throw std::invalid_argument("A vector's points must move with the palm.");
+            most = std::max(most, from + to);
+        }
+        if (most > MAX_COLUMNS) {
+            throw std::invalid_argument("There are too many joints between base and palm or palm and points.");
+        }
+    }
 
     const std::vector<Point>& points() const { return points_; }
     int vector_count() const { return static_cast<int>(vectors_.size()); }
@@ -130,6 +146,13 @@ class Objectives {
         int joint;
         Vector3 value;
     };
+
+    // How many joints move `joint` but not `before`; -1 when `joint` does not move with `before`.
+    int joints_between(int joint, int before) const {
+        int count = 0;
+        for (; joint > before; joint = tree_.parent(joint)) ++count;
+        return joint == before ? count : -1;
+    }
 
     double& at(Sum& sum, int row, int column) const { return sum.hessian[row * tree_.size() + column]; }
 
