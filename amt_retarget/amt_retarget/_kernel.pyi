@@ -69,16 +69,21 @@ class Kernel:
         targets: ndarray,
         weights: ndarray,
         betas: ndarray,
+        wrist: ndarray,
+        rotation: ndarray,
+        wrist_weight: float,
+        rotation_weight: float,
         lower: ndarray,
         upper: ndarray,
         trust: float,
         least_decrease: float,
         most_steps: int,
+        newton: bool,
     ) -> tuple[ndarray, float]:
-        """Joints [n] within lower..upper that minimise the vectors' cost, on from q, and that cost.
+        """Joints [n] within lower..upper that minimise the cost of least_squares, and that cost.
 
-        Levenberg-Marquardt with the exact Hessian; no joint moves by more than `trust` in a step.
-        It ends with a step that lowers the cost by less than `least_decrease`.
+        Levenberg-Marquardt on from q; no joint moves by more than `trust` in a step. It ends with a step that lowers the cost by less than
+        `least_decrease`, or after `most_steps`.
         """
     def lengths(
         self, q: ndarray, targets: ndarray, weights: ndarray

@@ -181,13 +181,17 @@ class Kernel {
         return py::make_tuple(vectors_cost, sum.cost - vectors_cost, gradient, hessian);
     }
 
-    // Levenberg-Marquardt with the exact Hessian, bounds and a trust region, from q on.
+    // Levenberg-Marquardt with bounds and a trust region, from q on.
     py::tuple minimise(const Array& q, const Array& targets, const Array& weights, const Array& betas,
-                       const Array& lower, const Array& upper, double trust, double least_decrease, int most_steps) {
+                       const Array& wrist, const Array& rotation, double wrist_weight, double rotation_weight,
+                       const Array& lower, const Array& upper, double trust, double least_decrease, int most_steps,
+                       bool newton) {
         const int k = objectives_.vector_count(), n = tree_.size();
         const double* target = checked(targets, 3 * k, "targets");
         const double* weight = checked(weights, k, "weights");
         const double* beta = checked(betas, k, "betas");
+        const double* wrist_target = checked(wrist, 3, "wrist");
+        const double* rotation_target = checked(rotation, 9, "rotation");
         const double* low = checked(lower, n, "lower");
         const double* high = checked(upper, n, "upper");
         checked(q, n, "q");
@@ -201,7 +205,11 @@ class Kernel {
             std::fill(hessian.begin(), hessian.end(), 0.0);
             Sum sum{0.0, gradient.data(), hessian.data()};
             for (int i = 0; i < k; ++i) {
-                objectives_.add_vector(i, vector_at(target, i), weight[i], beta[i], true, sum);
+                objectives_.add_vector(i, vector_at(target, i), weight[i], beta[i], newton, sum);
+            }
+            if (wrist_weight > 0.0 || rotation_weight > 0.0) {
+                objectives_.add_palm(vector_at(wrist_target), rotation_at(rotation_target), wrist_weight,
+                                     rotation_weight, sum);
             }
             return sum.cost;
         };

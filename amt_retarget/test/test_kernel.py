@@ -48,10 +48,11 @@ def random_positions(robot: Robot, count: int, seed: int = 0) -> np.ndarray:
 
 
 def expected_points(robot: Robot, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points [10, 3] by Pinocchio's frames, and their Jacobians [10, 3, 22]."""
+    """Points [14, 3] by Pinocchio's frames, and their Jacobians [14, 3, 22]."""
     on_frames = [(robot.palm_frame, 0.0), (robot.palm_frame, -PALM_LENGTH_M)]
     for offset in (0.0, -FINGERTIP_RADIUS_M):
         on_frames += [(robot.tip_frames[finger], offset) for finger in FINGERS]
+    on_frames += [(f"{finger}_link_2", 0.0) for finger in FINGERS]
     points, jacobians = [], []
     for frame, offset in on_frames:
         rotation, position = robot.frame_pose(q, frame)

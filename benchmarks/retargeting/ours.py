@@ -43,11 +43,9 @@ class Step22:
     """One differential step of arm and hand together, with position and velocity limits."""
 
     def __init__(self, robot: Robot, start: np.ndarray) -> None:
-        weights = Weights(arm_posture=1e-6, hand_posture=1e-6)
-        self._kinematics = InverseKinematics(robot, weights, -np.inf, avoid_collisions=False)
+        self._kinematics = InverseKinematics(robot, Weights(), -np.inf, avoid_collisions=False)
         self._robot = robot
         self._q = start.copy()
-        self._free = np.full(start.size, 1e-6)
 
     def step(
         self, rotation: np.ndarray, position: np.ndarray, tips: np.ndarray, dt: float
@@ -62,16 +60,12 @@ class Step22:
             pinch_closeness=NO_PINCH,
         )
         reach = robot.velocity * dt
-        step = self._kinematics.step(
+        self._q = self._kinematics.reach(
             self._q,
             targets,
-            np.maximum(robot.lower - self._q, -reach),
-            np.minimum(robot.upper - self._q, reach),
-            self._free,
-            self._q,
+            np.maximum(robot.lower, self._q - reach),
+            np.minimum(robot.upper, self._q + reach),
         )
-        assert step is not None
-        self._q = self._q + step
         return self._q.copy()
 
 

@@ -34,6 +34,8 @@ ARM_DAMPING = 1e-3
 ARM_DAMPING_PER_RESIDUAL = 1e-2
 CLOSENESS_RAD2_S = 0.25
 """Of the hand's joints to where they were, per rad^2, for a frame of 1 s."""
+REACHED_CM2 = 1e-8
+"""Decrease of the cost at which `reach` ends."""
 NEAR_M = 0.05
 """Farther than two links can near each other in a step."""
 
@@ -108,6 +110,35 @@ class InverseKinematics:
             if np.max(np.abs(step)) < CONVERGED_RAD:
                 break
         return q
+
+    def reach(
+        self, q: np.ndarray, targets: Targets, lower: np.ndarray, upper: np.ndarray
+    ) -> np.ndarray:
+        """Joint positions [22] (rad) in lower..upper [22] that meet wrist and fingertips best.
+
+        On from q [22], without minimum distances, pinches and posture: inverse kinematics for those
+        who only need that. With bounds that the joints can reach in a step it is a differential
+        one with limits of position and velocity.
+        """
+        weights = self._weights
+        self._vectors[: len(TIPS)] = targets.tips
+        reached, _ = self.kernel.minimise(
+            q,
+            self._vectors,
+            self._tip_weights,
+            QUADRATIC,
+            targets.wrist,
+            targets.rotation,
+            M2_PER_CM2 * weights.wrist_position,
+            weights.wrist_rotation,
+            lower,
+            upper,
+            TRUST_RAD,
+            REACHED_CM2,
+            STEPS_PER_FRAME,
+            False,
+        )
+        return reached
 
     def step(
         self,
