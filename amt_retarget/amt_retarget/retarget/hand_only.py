@@ -134,3 +134,7 @@ class HandRetargeter:
             MAX_STEPS,
             True,
         )
+
+
+NOWHERE, NO_TURN = np.zeros(3), np.eye(3)
+"""The palm's target of a hand whose palm is its base: it has no weight."""

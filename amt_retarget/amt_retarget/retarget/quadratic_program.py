@@ -2,8 +2,8 @@
 
 daqp (Arnstrom, Bemporad and Axehill, "A dual active-set solver for embedded quadratic programming
 using recursive LDL' updates", IEEE TAC 2022) is made for programs of this size: tens of
-microseconds for 22 joints. Most frames have no rows, only bounds; for those the compiled kernel does
-the same in a few microseconds.
+microseconds for 22 joints. In most frames no row is active: the compiled kernel finds that solution,
+inside the bounds alone, in a few microseconds, and it is taken where it keeps all rows.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ class QuadraticProgram:
 
         hessian [n, n] (positive definite), gradient, lower, upper [n], rows [m, n], least [m].
         """
-        if least.size == 0:
-            return self._solve_box(hessian, gradient, lower, upper)
+        x = self._solve_box(hessian, gradient, lower, upper)
+        if least.size == 0 or (x is not None and (rows @ x >= least).all()):
+            return x
         sense = np.zeros(gradient.size + least.size, dtype=np.int32)
         sense[gradient.size :] = SOFT
         x, _, flag, _ = self._solve(
