@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
 
@@ -83,15 +84,19 @@ class ScaleEstimator:
     def __init__(self, robot_finger_length: float) -> None:
         """robot_finger_length: from the palm frame's origin to the stretched middle tip (m)."""
         self._robot_length = robot_finger_length
-        self._human_lengths: deque[float] = deque(maxlen=SCALE_FRAMES)
+        self._latest: deque[float] = deque()
+        self._sorted: list[float] = []
         self._time = 0.0
         self._scale: float | None = None
 
     def update(self, human_finger_length: float, dt: float) -> float:
         """Scale with this frame's finger length (m), dt seconds after the one before, taken in."""
-        self._human_lengths.append(human_finger_length)
+        self._latest.append(human_finger_length)
+        insort(self._sorted, human_finger_length)
+        if len(self._latest) > SCALE_FRAMES:
+            del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
         self._time += dt
-        scale = STRETCH * self._robot_length / float(np.median(self._human_lengths))
+        scale = STRETCH * self._robot_length / self._sorted[len(self._sorted) // 2]
         if self._scale is not None and self._time > SETTLING_S:
             most = SCALE_CHANGE_PER_S * dt * self._scale
             scale = float(np.clip(scale, self._scale - most, self._scale + most))
