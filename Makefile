@@ -26,7 +26,7 @@ bench: setup
 	@$(RUN) benchmarks $(if $(DATA),--data "$(DATA)")
 
 bench-retarget: setup
-	@$(RUN) benchmarks.retargeting $(if $(DATA),--data "$(DATA)")
+	@OMP_NUM_THREADS=1 $(RUN) benchmarks.retargeting $(if $(DATA),--data "$(DATA)")
 
 check: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -21,6 +21,7 @@ from tf2_msgs.msg import TFMessage
 from amt_perception.hand.joints import Side
 from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.mano_files import load_hand_model
+from amt_retarget.robot.joint_orders import joint_order
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import transforms_message
@@ -72,12 +73,17 @@ class Person(Node):
 @pytest.fixture
 def person(
     environment: dict[str, str], start: Callable[..., subprocess.Popen[str]],
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
 ) -> Iterator[tuple[Person, Callable[[float], None]]]:  # fmt: skip
-    """A person before a running retarget node and robot; and a function that lets time pass."""
+    """A person before a running retarget node and robot; and a function that lets time pass.
+
+    With the parameter "no robot" there is none.
+    """
+    has_robot = getattr(request, "param", "robot") == "robot"
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    start("amt_retarget.nodes.mujoco_node")
+    if has_robot:
+        start("amt_retarget.nodes.mujoco_node")
     start("amt_retarget.nodes.retarget_node")
     context = Context()
     rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))
@@ -91,7 +97,7 @@ def person(
             executor.spin_once(timeout_sec=left)
 
     deadline = time.monotonic() + 30.0
-    while not (node.status and node.states):
+    while not (node.status and (node.states or not has_robot)):
         assert time.monotonic() < deadline, "the nodes did not come up"
         wait(0.05)
     yield node, wait
@@ -154,3 +160,24 @@ def test_follows_holds_and_respects_limits(
     measured = np.array([state.position for state in node.states])
     assert (measured >= robot.lower - 1e-3).all()
     assert (measured <= robot.upper + 1e-3).all()
+
+
+@pytest.mark.parametrize("person", ["no robot"], indirect=True)
+def test_takes_the_joint_states_of_the_real_drivers(
+    person: tuple[Person, Callable[[float], None]],
+) -> None:
+    """Two drivers, each with names and an order of its own: the first command starts there."""
+    node, wait = person
+    robot = Robot.load("ur5e", "right")
+    hand = joint_order("allegro_ros2", "right")
+    arm_names = sorted(robot.arm_joint_names)
+    arm = [float(robot.home[robot.joint_names.index(name)]) for name in arm_names]
+    publisher = node.create_publisher(JointState, topics.JOINT_STATES, topics.KEPT_QOS)
+    for _ in range(20):
+        publisher.publish(JointState(name=arm_names, position=arm))
+        positions = hand.from_project(robot.home[6:]).tolist()
+        publisher.publish(JointState(name=list(hand.names), position=positions))
+        node.show(0.1)
+        wait(PERIOD_S)
+    assert node.commands, node.status.text
+    np.testing.assert_allclose(node.commands[0].position, robot.home, atol=0.02)

@@ -6,6 +6,14 @@ tree's base, vectors in the palm's axes. Wrong sizes and indices raise ValueErro
 
 from numpy import ndarray
 
+def solve_box_program(
+    hessian: ndarray, gradient: ndarray, lower: ndarray, upper: ndarray
+) -> ndarray | None:
+    """The x [n] that minimises 1/2 x' H x + g' x over lower <= x <= upper.
+
+    None when H [n, n] is not positive definite.
+    """
+
 class Kernel:
     def __init__(
         self,
@@ -55,6 +63,23 @@ class Kernel:
         and of the angle (rad) from their targets. newton: the exact Hessian of the vectors, which
         may be indefinite; else a positive semidefinite one (Gauss-Newton, reweighted above beta).
         """
+    def minimise(
+        self,
+        q: ndarray,
+        targets: ndarray,
+        weights: ndarray,
+        betas: ndarray,
+        lower: ndarray,
+        upper: ndarray,
+        trust: float,
+        least_decrease: float,
+        most_steps: int,
+    ) -> tuple[ndarray, float]:
+        """Joints [n] within lower..upper that minimise the vectors' cost, on from q, and that cost.
+
+        Levenberg-Marquardt with the exact Hessian; no joint moves by more than `trust` in a step.
+        It ends with a step that lowers the cost by less than `least_decrease`.
+        """
     def lengths(
         self, q: ndarray, targets: ndarray, weights: ndarray
     ) -> tuple[float, ndarray, ndarray]:
@@ -64,4 +89,17 @@ class Kernel:
 
         Returns how much farther each is than its clearance [m] (m) and the gradients [m, n]. Rows
         of capsules near the horizontal table at this height are the last.
+        """
+    def endangered(
+        self,
+        q: ndarray,
+        within: float,
+        table: float,
+        lower: ndarray,
+        upper: ndarray,
+        steps: float,
+    ) -> tuple[ndarray, ndarray]:
+        """As near, without the pairs that cannot use up their slack in this many steps.
+
+        A step moves every joint by something from lower [n] to upper [n] (rad).
         """

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "box_program.hpp"
 #include "collisions.hpp"
 #include "objectives.hpp"
 #include "tree.hpp"
@@ -91,7 +92,10 @@ class Kernel {
                       make_vectors(vectors, point_joints.size()), palm_joint,
                       rotation_at(checked(palm_rotation, 9, "palm_rotation")),
                       vector_at(checked(wrist_offset, 3, "wrist_offset"))),
-          collisions_(tree_, {}, {}, {}) {
+          collisions_(tree_, {}, {}, {}),
+          program_(tree_.size()),
+          slack_(1),
+          gradients_(tree_.size()) {
         check_index(palm_joint, -1, tree_.size(), "palm_joint");
         objectives_.check();
     }
@@ -177,6 +181,57 @@ class Kernel {
         return py::make_tuple(vectors_cost, sum.cost - vectors_cost, gradient, hessian);
     }
 
+    // Levenberg-Marquardt with the exact Hessian, bounds and a trust region, from q on.
+    py::tuple minimise(const Array& q, const Array& targets, const Array& weights, const Array& betas,
+                       const Array& lower, const Array& upper, double trust, double least_decrease, int most_steps) {
+        const int k = objectives_.vector_count(), n = tree_.size();
+        const double* target = checked(targets, 3 * k, "targets");
+        const double* weight = checked(weights, k, "weights");
+        const double* beta = checked(betas, k, "betas");
+        const double* low = checked(lower, n, "lower");
+        const double* high = checked(upper, n, "upper");
+        checked(q, n, "q");
+        Array result(n);
+        double* now = result.mutable_data();
+        std::copy_n(q.data(), n, now);
+        std::vector<double> gradient(n), hessian(n * n), step_low(n), step_high(n), step(n), reached(n);
+        const auto evaluate = [&](const double* at) {
+            tree_.place(at);
+            std::fill(gradient.begin(), gradient.end(), 0.0);
+            std::fill(hessian.begin(), hessian.end(), 0.0);
+            Sum sum{0.0, gradient.data(), hessian.data()};
+            for (int i = 0; i < k; ++i) {
+                objectives_.add_vector(i, vector_at(target, i), weight[i], beta[i], true, sum);
+            }
+            return sum.cost;
+        };
+        constexpr double LEAST = 1e-6, FIRST = 1e-3, MORE = 8.0, LESS = 0.1;  // damping, per rad^2
+        double damping = LEAST, cost = evaluate(now);
+        for (int round = 0; round < most_steps; ++round) {
+            for (int i = 0; i < n; ++i) {
+                hessian[i * n + i] += damping;
+                step_low[i] = std::max(low[i] - now[i], -trust);
+                step_high[i] = std::min(high[i] - now[i], trust);
+            }
+            if (program_.solve(hessian.data(), gradient.data(), step_low.data(), step_high.data(), step.data())) {
+                for (int i = 0; i < n; ++i) reached[i] = std::min(std::max(now[i] + step[i], low[i]), high[i]);
+                const double better = evaluate(reached.data());
+                if (better <= cost) {
+                    const double decrease = cost - better;
+                    cost = better;
+                    std::copy(reached.begin(), reached.end(), now);
+                    damping = std::max(LESS * damping, LEAST);
+                    if (decrease < least_decrease) break;
+                    continue;
+                }
+            }
+            // Indefinite, or too far for the quadratic: the same place again, with more damping.
+            damping = std::max(MORE * damping, FIRST);
+            evaluate(now);
+        }
+        return py::make_tuple(result, cost);
+    }
+
     py::tuple lengths(const Array& q, const Array& targets, const Array& weights) {
         const int k = objectives_.vector_count();
         const py::ssize_t n = tree_.size();
@@ -191,14 +246,26 @@ class Kernel {
 
     py::tuple near(const Array& q, double within, double table) {
         place(q);
-        const py::ssize_t n = tree_.size(), count = collisions_.near(within, table, slack_.data(), gradients_.data());
+        return rows(collisions_.near(within, table, nullptr, slack_.data(), gradients_.data()));
+    }
+
+    py::tuple endangered(const Array& q, double within, double table, const Array& lower, const Array& upper,
+                         double steps) {
+        const py::ssize_t n = tree_.size();
+        const Reach reach{checked(lower, n, "lower"), checked(upper, n, "upper"), steps};
+        place(q);
+        return rows(collisions_.near(within, table, &reach, slack_.data(), gradients_.data()));
+    }
+
+  private:
+    py::tuple rows(py::ssize_t count) const {
+        const py::ssize_t n = tree_.size();
         Array slack(count), gradients({count, n});
         std::copy_n(slack_.data(), count, slack.mutable_data());
         std::copy_n(gradients_.data(), count * n, gradients.mutable_data());
         return py::make_tuple(slack, gradients);
     }
 
-  private:
     static Sum zero(Array& gradient, Array& hessian) {
         std::fill_n(gradient.mutable_data(), gradient.size(), 0.0);
         std::fill_n(hessian.mutable_data(), hessian.size(), 0.0);
@@ -210,12 +277,25 @@ class Kernel {
     Tree tree_;
     Objectives objectives_;
     Collisions collisions_;
+    BoxProgram program_;
     std::vector<double> slack_, gradients_;
 };
+
+py::object solve_box_program(const Array& hessian, const Array& gradient, const Array& lower, const Array& upper) {
+    const py::ssize_t n = gradient.size();
+    const double* h = checked(hessian, n * n, "hessian");
+    const double* low = checked(lower, n, "lower");
+    const double* high = checked(upper, n, "upper");
+    Array x(n);
+    BoxProgram program(static_cast<int>(n));
+    if (!program.solve(h, gradient.data(), low, high, x.mutable_data())) return py::none();
+    return std::move(x);
+}
 
 }  // namespace
 
 PYBIND11_MODULE(_kernel, module) {
+    module.def("solve_box_program", &solve_box_program);
     py::class_<Kernel>(module, "Kernel")
         .def(py::init<const Indices&, const Array&, const Array&, const Array&, const Indices&, const Array&,
                       const Indices&, int, const Array&, const Array&>())
@@ -224,6 +304,8 @@ PYBIND11_MODULE(_kernel, module) {
         .def("vectors", &Kernel::vectors)
         .def("palm", &Kernel::palm)
         .def("least_squares", &Kernel::least_squares)
+        .def("minimise", &Kernel::minimise)
         .def("lengths", &Kernel::lengths)
-        .def("near", &Kernel::near);
+        .def("near", &Kernel::near)
+        .def("endangered", &Kernel::endangered);
 }

@@ -31,6 +31,8 @@ DH = {
     "ur10e": (0.1807, -0.6127, -0.57155, 0.17415, 0.11985, 0.11655),
 }
 MENAGERIE_FINGERS = {"ff": "index", "mf": "middle", "rf": "ring", "th": "thumb"}
+UR_FILES = ("default_kinematics", "joint_limits", "physical_parameters")
+UR_LINKS = ("shoulder", "upper_arm", "forearm", "wrist_1", "wrist_2", "wrist_3")
 MENAGERIE_LINKS = ("base", "proximal", "medial", "distal")
 
 
@@ -83,6 +85,24 @@ def load_menagerie(name: str):
     root.find("compiler").set("boundinertia", "1e-6")
     model = mujoco.MjModel.from_xml_string(ET.tostring(root, encoding="unicode"))
     return model, mujoco.MjData(model)
+
+
+def numbers(text: str) -> np.ndarray:
+    return np.array(text.split(), dtype=float)
+
+
+def ur5e_config(name: str) -> dict:
+    """One of the files of Universal_Robots_ROS2_Description/config/ur5e."""
+    yaml = pytest.importorskip("yaml")
+    path = SHARED / "robots" / "ur5e_config" / f"{name}.yaml"
+    if not path.is_file():
+        pytest.skip(f"the shared test data is not here: {path}")
+
+    class Loader(yaml.SafeLoader):
+        """Knows the tag of ROS for angles in degrees."""
+
+    Loader.add_constructor("!degrees", lambda _, node: np.radians(float(node.value)))
+    return yaml.load(path.read_text(), Loader)
 
 
 @pytest.mark.parametrize(("arm", "hand"), ROBOTS)
@@ -171,6 +191,45 @@ def test_arm_limits(robot):
     np.testing.assert_allclose(robot.velocity[:6], np.radians(degrees))
     torque = {"ur5e": [150] * 3 + [28] * 3, "ur10e": [330, 330, 150, 54, 54, 54]}[robot.arm]
     np.testing.assert_allclose(robot.effort[:6], torque)
+
+
+def test_ur5e_agrees_with_universal_robots_own_description():
+    """Every joint's place, limits, masses, centres of mass and inertias, from UR's files."""
+    joints, limits, physical = (ur5e_config(f) for f in UR_FILES)
+    root = ET.fromstring(description.read_urdf("ur5e", "right"))
+    elements = {
+        element.get("name"): element for element in root if element.tag in ("joint", "link")
+    }
+    robot = Robot.load("ur5e", "right")
+    for j, (name, link) in enumerate(zip(robot.arm_joint_names, UR_LINKS, strict=True)):
+        place = joints["kinematics"][link]
+        origin = elements[name].find("origin")
+        expected = Rotation.from_euler("xyz", [place[k] for k in ("roll", "pitch", "yaw")])
+        rotation = Rotation.from_euler("xyz", numbers(origin.get("rpy")))
+        assert (rotation.inv() * expected).magnitude() < 1e-8
+        xyz = numbers(origin.get("xyz"))
+        np.testing.assert_allclose(xyz, [place[k] for k in "xyz"], atol=1e-9)
+
+        limit = limits["joint_limits"][name]
+        assert [
+            robot.lower[j],
+            robot.upper[j],
+            robot.velocity[j],
+            robot.effort[j],
+        ] == pytest.approx(
+            [limit[k] for k in ("min_position", "max_position", "max_velocity", "max_effort")]
+        )
+
+        figures = physical["inertia_parameters"]
+        inertial = elements[f"{link}_link"].find("inertial")
+        assert float(inertial.find("mass").get("value")) == figures[f"{link}_mass"]
+        centre = numbers(inertial.find("origin").get("xyz"))
+        expected_centre = figures["center_of_mass"][f"{link}_cog"]
+        np.testing.assert_allclose(centre, [expected_centre[k] for k in "xyz"], atol=1e-9)
+        tensor = figures["tensor"][link]  # along axes that are turned by a multiple of 90 degrees
+        principal = sorted(float(inertial.find("inertia").get(k)) for k in ("ixx", "iyy", "izz"))
+        expected_principal = sorted(tensor[k] for k in ("ixx", "iyy", "izz"))
+        np.testing.assert_allclose(principal, expected_principal, atol=1e-6)
 
 
 def test_joint_order():

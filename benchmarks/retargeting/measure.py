@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from amt_retarget.retarget.hand_only import HandRetargeter
 from amt_retarget.robot.robot import Robot
 from benchmarks.retargeting import metrics, ours
 from benchmarks.retargeting.collisions import CollisionCheck
@@ -35,7 +36,6 @@ from benchmarks.retargeting.timing import Timed, alternate, percentiles_ms
 
 PENETRATION_M = 0.001
 """Deeper than this counts: the shapes are boxes around links with round edges."""
-NEAR_FLOOR_M = 0.001
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ class Run:
     scale: float
     """Robot size over the person's, as the method assumes it."""
     points: RobotPoints
+    """Of the output."""
+    raw_points: RobotPoints
+    """Of `raw`."""
     timed: Timed | None
     """None where no time is measured."""
 
@@ -68,8 +71,8 @@ def measure(robot: Robot, check: CollisionCheck, sequence: Sequence, out: Path) 
     """Run peers and ours on the sequence, taking turns; the floors are kept under `out`."""
     joints = operator_joints(sequence.joints, sequence.side)
     peers = {kind: DexRetargeting(kind, robot.arm, robot.hand) for kind in KINDS}
-    hand_only, live = ours.HandOnlyVector(robot), ours.FullLive(robot, sequence)
-    hands: dict[str, DexRetargeting | ours.HandOnlyVector] = {**peers, "hand_only": hand_only}
+    hand_only, live = ours.hand_only_vector(robot), ours.FullLive(robot, sequence)
+    hands: dict[str, DexRetargeting | HandRetargeter] = {**peers, "hand_only": hand_only}
     steps: dict[str, Callable[[int], np.ndarray]] = {
         name: partial(_step_with, method, joints) for name, method in hands.items()
     }
@@ -81,8 +84,7 @@ def measure(robot: Robot, check: CollisionCheck, sequence: Sequence, out: Path) 
     raw, positions = np.moveaxis(timed["live"].outputs, 1, 0)
     smooth = ours.offline(robot, raw, sequence.rate_hz)
     for name, q, times in (("live", positions, timed["live"]), ("offline", smooth, None)):
-        points = robot_points(robot, q)
-        runs[name] = Run(q, raw, targets.tips, targets.scale, points, times)
+        runs[name] = _run(robot, q, raw, targets.tips, targets.scale, times)
 
     figures: dict[str, Any] = {"frames": len(joints), "rate_hz": sequence.rate_hz}
     figures["methods"] = {
@@ -94,13 +96,13 @@ def measure(robot: Robot, check: CollisionCheck, sequence: Sequence, out: Path) 
             figures["methods"][name] |= floor
     for name in ("live", "offline"):
         figures["methods"][name] |= _palm_figures(runs[name], targets)
-    figures["hand_only"] = _hand_only_figures(robot, timed, joints)
+    figures["hand_only"] = _hand_only_figures(robot, peers["vector"], timed, joints)
     figures["step22"] = step22_figures(robot, positions, 1.0 / sequence.rate_hz)
     return Result(sequence, runs, figures)
 
 
 def _step_with(
-    method: DexRetargeting | ours.HandOnlyVector, joints: np.ndarray, index: int
+    method: DexRetargeting | HandRetargeter, joints: np.ndarray, index: int
 ) -> np.ndarray:
     return method.step(joints[index])
 
@@ -116,9 +118,19 @@ def _peer_run(robot: Robot, peer: DexRetargeting, timed: Timed, joints: np.ndarr
     else:
         scale = SCALING
         targets = scale * tips + WRIST_IN_PALM_M
-    points = robot_points(robot, positions)
-    raw = with_arm(robot, peer.hand_joints(raw))
-    return Run(positions, raw, targets, scale, points, timed)
+    return _run(robot, positions, with_arm(robot, peer.hand_joints(raw)), targets, scale, timed)
+
+
+def _run(
+    robot: Robot,
+    positions: np.ndarray,
+    raw: np.ndarray,
+    targets: np.ndarray,
+    scale: float,
+    timed: Timed | None,
+) -> Run:
+    points, raw_points = robot_points(robot, positions), robot_points(robot, raw)
+    return Run(positions, raw, targets, scale, points, raw_points, timed)
 
 
 def run_figures(
@@ -135,8 +147,7 @@ def run_figures(
     pinches = metrics.human_pinches(sequence.joints)
     stretch = metrics.stretch(sequence.joints[:, metrics.HUMAN_FINGERS])
     errors = metrics.tip_errors(run.points.tips, run.targets)
-    raw_points = robot_points(robot, run.raw)
-    raw_errors = metrics.tip_errors(raw_points.tips, run.targets)
+    raw_errors = metrics.tip_errors(run.raw_points.tips, run.targets)
     penetration, raw_penetration = check.measure(run.positions), check.measure(run.raw)
 
     def flat(tips: np.ndarray) -> np.ndarray:
@@ -171,9 +182,9 @@ def run_figures(
         "deepest_fingertip_penetration": float(penetration.fingertips.max()),
         "pinches": int(pinches.sum()),
         "pinch_closed": metrics.closed_share(pinches, run.points.centres),
-        "raw_pinch_closed": metrics.closed_share(pinches, raw_points.centres),
+        "raw_pinch_closed": metrics.closed_share(pinches, run.raw_points.centres),
         "pinch_closed_tips": metrics.closed_share(pinches, run.points.tips),
-        "raw_pinch_closed_tips": metrics.closed_share(pinches, raw_points.tips),
+        "raw_pinch_closed_tips": metrics.closed_share(pinches, run.raw_points.tips),
     }
     if run.timed is not None:
         figures["cpu_ms"] = percentiles_ms(run.timed.cpu_s)
@@ -183,16 +194,18 @@ def run_figures(
 
 def _floor_figures(robot: Robot, runs: list[Run], cache: Path) -> list[dict[str, float]]:
     """How much of the tip error of runs with the same targets no method could avoid."""
-    hands = np.stack([run.positions[:, len(robot.arm_joint_names) :] for run in runs])
-    floor = reachable_floor(robot, runs[0].targets, hands, cache)
+    hand = slice(len(robot.arm_joint_names), None)
+    found = np.stack([q[:, hand] for run in runs for q in (run.raw, run.positions)])
+    floor = reachable_floor(robot, runs[0].targets, found, cache)
     figures = []
     for run in runs:
-        above = metrics.tip_errors(run.points.tips, run.targets) - floor
+        errors = metrics.tip_errors(run.points.tips, run.targets)
+        raw_errors = metrics.tip_errors(run.raw_points.tips, run.targets)
         figures.append(
             {
                 "floor": float(np.nanmean(floor)),
-                "above_floor": float(np.nanmean(above)),
-                "near_floor_share": float(np.mean(above[np.isfinite(above)] < NEAR_FLOOR_M)),
+                "above_floor": float(np.nanmean(errors - floor)),
+                "raw_above_floor": float(np.nanmean(raw_errors - floor)),
             }
         )
     return figures
@@ -209,15 +222,15 @@ def _palm_figures(run: Run, targets: ours.Targets) -> dict[str, float]:
     }
 
 
-def _hand_only_figures(robot: Robot, timed: dict[str, Timed], joints: np.ndarray) -> dict[str, Any]:
+def _hand_only_figures(
+    robot: Robot, vector: DexRetargeting, timed: dict[str, Timed], joints: np.ndarray
+) -> dict[str, Any]:
     """Ours against the vector peer on the peer's own objective."""
     peer, own = timed["vector"], timed["hand_only"]
-    order = DexRetargeting("vector", robot.arm, robot.hand)
-    vectors = [
-        robot_points(robot, with_arm(robot, q)).tips - WRIST_IN_PALM_M
-        for q in (order.hand_joints(peer.outputs[:, 0]), own.outputs)
-    ]
-    theirs, mine = (float(vector_objective(each, joints).mean()) for each in vectors)
+    theirs, mine = (
+        float(vector_objective(_wrist_to_tips(robot, hand), joints).mean())
+        for hand in (vector.hand_joints(peer.outputs[:, 0]), own.outputs)
+    )
     return {
         "objective": mine,
         "peer_objective": theirs,
@@ -225,6 +238,11 @@ def _hand_only_figures(robot: Robot, timed: dict[str, Timed], joints: np.ndarray
         **_times(own),
         **{f"peer_{key}": value for key, value in _times(peer).items()},
     }
+
+
+def _wrist_to_tips(robot: Robot, hand: np.ndarray) -> np.ndarray:
+    """[T, 4, 3] vectors from the palm's wrist end to the tips, palm axes, of joints [T, 16]."""
+    return robot_points(robot, with_arm(robot, hand)).tips - WRIST_IN_PALM_M
 
 
 def step22_figures(robot: Robot, trajectory: np.ndarray, dt: float) -> dict[str, Any]:

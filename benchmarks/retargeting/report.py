@@ -110,7 +110,7 @@ def _print_methods(methods: dict[str, dict[str, Any]]) -> None:
         """Before -> after filter and limits."""
         return lambda one: (
             f"{factor * one['raw_' + key]:.{digits}f} -> {factor * one[key]:.{digits}f}"
-            if np.isfinite(one[key])
+            if np.isfinite(one.get(key, np.nan))
             else "-"
         )
 
@@ -125,7 +125,7 @@ def _print_methods(methods: dict[str, dict[str, Any]]) -> None:
         ("tip error, mm", both("tip_error", 1e3, 1)),
         ("  in the person's mm", single("tip_error_person", 1e3, 1)),
         ("  reachable floor", single("floor", 1e3, 1)),
-        ("  above the floor", single("above_floor", 1e3, 1)),
+        ("  above the floor", both("above_floor", 1e3, 1)),
         ("stretch of the fingers, error %", single("stretch_error", 100, 1)),
         ("lag behind its own raw, ms", single("lag", 1e3)),
         ("lag of tips behind targets, ms", single("target_lag", 1e3)),

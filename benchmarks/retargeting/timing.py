@@ -28,7 +28,7 @@ class Timed:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process on one core, so that methods which spawn threads gain nothing by it."""
+    """Keep this thread on one core: no method gains or loses by moving between cores."""
     if not hasattr(os, "sched_setaffinity"):  # only Linux has it
         yield
         return

@@ -27,12 +27,14 @@ GAP = 4
 MARGIN = 14
 LETTERS = 17
 SECOND_ROW = MARGIN + 40
+BOTTOM_ROW = PANEL_HEIGHT - MARGIN - 32
 BACKGROUND: Colour = (16, 20, 26)
 GREEN: Colour = (88, 214, 141)
 RED: Colour = (255, 107, 107)
 CURSOR: Colour = (22, 32, 44)
 PEER = "dexpilot"
-"""The peer's method that closes pinches; it has no arm, so its fingers are put on ours."""
+"""The peer's method that closes pinches."""
+NO_ARM = "fingers only: the arm is ours"
 
 
 def write_video(path: Path, result: Result, robot: Robot) -> None:
@@ -69,6 +71,7 @@ def write_video(path: Path, result: Result, robot: Robot) -> None:
                         pinches[t],
                     ),
                 )
+                draw_chip(panels[2], [(NO_ARM, GREY, False)], MARGIN, BOTTOM_ROW, LETTERS)
                 frame = page.copy()
                 for column, panel in enumerate(panels):
                     left = column * (PANEL_WIDTH + GAP)

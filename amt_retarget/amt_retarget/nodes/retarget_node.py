@@ -15,6 +15,7 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.retarget.solver import Retargeter, RetargetResult
+from amt_retarget.robot.joint_orders import project_names
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.drivers import COMMAND_INTERFACES, DriverPublishers
@@ -85,6 +86,7 @@ class RetargetNode(SelfStartingLifecycleNode):
             )
         self._robot = Robot.load(self._text("robot"), self._text("hand"))
         self._side = int(Side[self._robot.hand.upper()])
+        self._project_names = project_names(self._robot.hand)  # each driver has names of its own
         self._retargeter = Retargeter(
             self._robot,
             RetargetSettings(
@@ -133,7 +135,10 @@ class RetargetNode(SelfStartingLifecycleNode):
             self._cycle(None, Reason.NO_INPUT_YET)
 
     def _on_joint_state(self, message: JointState) -> None:
-        position = dict(zip(message.name, message.position, strict=False))
+        position = {
+            self._project_names.get(name, name): value
+            for name, value in zip(message.name, message.position, strict=False)
+        }
         names = self._robot.joint_names
         if all(name in position for name in names):
             self._measured = np.array([position[name] for name in names])

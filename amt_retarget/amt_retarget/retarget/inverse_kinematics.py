@@ -26,22 +26,22 @@ from amt_retarget.retarget.targets import Targets
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
 
-STEPS_PER_FRAME = 6
-CONVERGED_RAD = 1e-3
+STEPS_PER_FRAME = 4
+CONVERGED_RAD = 5e-3
 TRUST_RAD = 0.3
 """Most that a joint moves in one step; the linearised objectives hold about that far."""
 ARM_DAMPING = 1e-3
 ARM_DAMPING_PER_RESIDUAL = 1e-2
-CLOSENESS_RAD2_S = 0.17
+CLOSENESS_RAD2_S = 0.25
 """Of the hand's joints to where they were, per rad^2, for a frame of 1 s."""
 NEAR_M = 0.05
-"""Links closer than this have a row in the program."""
+"""Farther than two links can near each other in a step."""
 
 VECTORS = [(PALM, tip) for tip in TIPS] + [(CENTRES[0], centre) for centre in CENTRES[1:]]
 """Four fingertips from the palm, then three fingers from the thumb between the domes' centres."""
 QUADRATIC = np.full(len(VECTORS), np.inf)
-NO_VECTORS, NO_TIPS = np.zeros((3, 3)), np.zeros(len(TIPS))
-"""In the places of the pinches where only fingertips count, and the other way round."""
+NO_TIPS = np.zeros(len(TIPS))
+"""In the places of the fingertips where only pinches count."""
 M2_PER_CM2 = 1e4
 
 
@@ -52,7 +52,7 @@ class Weights:
     wrist_position: float = 1.0
     wrist_rotation: float = 100.0
     tips: float = 1.0
-    pinch: float = 20.0
+    pinch: float = 8.0
     """Of a closed pinch; it fades out as the human fingers part."""
     arm_posture: float = 1e-2
     hand_posture: float = 0.1
@@ -81,6 +81,7 @@ class InverseKinematics:
         self._arm = slice(0, arm)
         self._posture = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
         self._hand = np.repeat([0.0, 1.0], [arm, hand])
+        self._vectors = np.zeros((len(VECTORS), 3))
         self._tip_weights = M2_PER_CM2 * np.repeat([weights.tips, 0.0], [len(TIPS), 3])
 
     def solve(
@@ -122,9 +123,10 @@ class InverseKinematics:
         closeness: weights [22] (per rad^2) of the distance to the configuration `start` [22].
         """
         weights = self._weights
+        self._vectors[: len(TIPS)] = targets.tips
         _, arm_cost, gradient, hessian = self.kernel.least_squares(
             q,
-            np.concatenate([targets.tips, NO_VECTORS]),
+            self._vectors,
             self._tip_weights,
             QUADRATIC,
             targets.wrist,
@@ -133,7 +135,7 @@ class InverseKinematics:
             weights.wrist_rotation,
             False,
         )
-        if np.any(targets.pinch_closeness > 0.0):
+        if targets.pinch_closeness.any():
             pinch_weights = M2_PER_CM2 * weights.pinch * targets.pinch_closeness
             _, pinch_gradient, pinch_hessian = self.kernel.lengths(
                 q,
@@ -146,7 +148,5 @@ class InverseKinematics:
         diagonal = self._posture + closeness
         diagonal[self._arm] += ARM_DAMPING + 2.0 * ARM_DAMPING_PER_RESIDUAL * arm_cost
         hessian.flat[:: q.size + 1] += diagonal
-        slack, rows = self.kernel.near(q, NEAR_M, self.table_height)
-        endangered = np.minimum(rows * lower, rows * upper).sum(axis=1) < -slack
-        slack, rows = slack[endangered], rows[endangered]
+        slack, rows = self.kernel.endangered(q, NEAR_M, self.table_height, lower, upper, 1.0)
         return self._program.solve(hessian, gradient, lower, upper, rows, -slack)

@@ -7,6 +7,7 @@ knows revolute joints, points, vectors and capsules; all that it knows of a robo
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,21 @@ PALM = 0
 WRIST = 1
 TIPS = (2, 3, 4, 5)
 CENTRES = (6, 7, 8, 9)
-"""Indices of the kernel's points: palm frame, wrist end of the palm, fingertips, their domes."""
+MIDDLES = (10, 11, 12, 13)
+"""Indices of the kernel's points: palm frame, wrist end of the palm, fingertips, their domes' centres
+and the fingers' joints 2."""
+
+
+def load_kernel() -> ModuleType:
+    """The compiled module; RetargetError where it was not compiled."""
+    try:
+        from amt_retarget import _kernel
+    except ImportError as error:
+        raise RetargetError(
+            f"the retargeting kernel cannot be loaded ({error}): install it with "
+            "'pip install ./amt_retarget', which compiles it and needs a C++ compiler"
+        ) from error
+    return _kernel
 
 
 def make_kernel(robot: Robot, vectors: list[tuple[int, int]], with_arm: bool = True) -> Kernel:
@@ -37,15 +52,7 @@ def make_kernel(robot: Robot, vectors: list[tuple[int, int]], with_arm: bool = T
 
     with_arm: all 22 joints, base frame; else the 16 joints of the hand alone, in the palm frame.
     """
-    try:
-        import pinocchio
-
-        from amt_retarget._kernel import Kernel
-    except ImportError as error:
-        raise RetargetError(
-            f"the retargeting solver cannot be loaded ({error}): install it with "
-            "'pip install ./amt_retarget', which compiles its kernel and needs a C++ compiler"
-        ) from error
+    import pinocchio
 
     model, data = robot.model, robot.data
     pinocchio.computeJointJacobians(model, data, pinocchio.neutral(model))
@@ -74,8 +81,9 @@ def make_kernel(robot: Robot, vectors: list[tuple[int, int]], with_arm: bool = T
     points += [in_joint(robot.palm_frame, (0.0, 0.0, -PALM_LENGTH_M))]
     points += [in_joint(tip, (0.0, 0.0, 0.0)) for tip in tips]
     points += [in_joint(tip, (0.0, 0.0, -FINGERTIP_RADIUS_M)) for tip in tips]
+    points += [in_joint(f"{finger}_link_2", (0.0, 0.0, 0.0)) for finger in FINGERS]
     palm_joint, wrist_offset = points[WRIST]
-    return Kernel(
+    return load_kernel().Kernel(
         np.array(parents, dtype=np.int32),
         np.array([placement.rotation for placement in placements]),
         np.array([placement.translation for placement in placements]),

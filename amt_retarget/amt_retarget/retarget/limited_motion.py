@@ -18,13 +18,14 @@ from amt_retarget.retarget.targets import Targets
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
 
-PINCH_SPEED_UP = 1.5
+PINCH_SPEED_UP = 1.25
 """Cutoff of the smoothing of a finger that touches the thumb, over that of the others."""
 NEAR_M = 0.06
 """Farther than two links can near each other in a step."""
-ARM_DECELERATION_M_S2, HAND_DECELERATION_M_S2 = 2.0, 10.0
-"""With which links that near each other can stop, with the default acceleration limits: where the
-arm moves one of them, and within the hand."""
+BRAKING_SHARE = 0.5
+"""Of the deceleration that all joints together can give two links that near each other."""
+BRAKING_STEPS = 4.0
+"""Pairs that cannot meet in so many steps need not brake yet."""
 OVERSHOOT_RAD = 0.03
 """About the most that a joint runs past a goal that stops dead."""
 CORRECTIONS = 3
@@ -73,8 +74,7 @@ class LimitedMotion:
         smooth = smoothing.next(ahead, positions, velocities, accelerations)
         wanted = self._stoppable(smooth - positions, goal - positions, limits, dt, speed)
         wanted = np.minimum(np.maximum(wanted, lower), upper)
-
-        return self._keeping_apart(wanted, positions, lower, upper, dt, 0.0)
+        return self._keeping_apart(wanted, positions, lower, upper, limits, dt, 0.0)
 
     def brake(
         self, positions: np.ndarray, velocities: np.ndarray, limits: JointLimits, dt: float
@@ -88,7 +88,7 @@ class LimitedMotion:
         slack, _ = self._kernel.near(positions, 0.0, self._table_height)
         wanted = np.minimum(np.maximum(0.0, lower), upper)
         nearest = float(np.min(slack, initial=0.0))
-        return self._keeping_apart(wanted, positions, lower, upper, dt, nearest)
+        return self._keeping_apart(wanted, positions, lower, upper, limits, dt, nearest)
 
     def _keeping_apart(
         self,
@@ -96,6 +96,7 @@ class LimitedMotion:
         positions: np.ndarray,
         lower: np.ndarray,
         upper: np.ndarray,
+        limits: JointLimits,
         dt: float,
         nearest: float,
     ) -> np.ndarray | None:
@@ -103,11 +104,10 @@ class LimitedMotion:
 
         lower, upper: [22] of the step (rad). nearest: least slack of two links (m), 0 or below.
         """
-        slack, rows = self._kernel.near(positions, NEAR_M, self._table_height)
-        least = -self._closing_speed(slack - nearest, rows, dt) * dt
-        # The most that each distance can shrink inside the bounds: most links cannot get at another.
-        endangered = np.minimum(rows * lower, rows * upper).sum(axis=1) < least
-        rows, least = rows[endangered], least[endangered]
+        slack, rows = self._kernel.endangered(
+            positions, NEAR_M, self._table_height, lower, upper, BRAKING_STEPS
+        )
+        least = -self._closing_speed(slack - nearest, rows, limits, dt) * dt
         step = np.zeros_like(positions)
         hessian = np.eye(positions.size)
         for _ in range(CORRECTIONS):
@@ -131,13 +131,14 @@ class LimitedMotion:
             faster[joints] *= 1.0 + (PINCH_SPEED_UP - 1.0) * share
         return faster
 
-    def _closing_speed(self, slack: np.ndarray, rows: np.ndarray, dt: float) -> np.ndarray:
+    def _closing_speed(
+        self, slack: np.ndarray, rows: np.ndarray, limits: JointLimits, dt: float
+    ) -> np.ndarray:
         """Most speed [m] (m/s) at which pairs with this slack [m] (m) may near each other.
 
         The same law as JointLimits.stoppable; links that are too near already must part.
         """
-        with_arm = np.any(rows[:, self._arm], axis=1)
-        deceleration = np.where(with_arm, ARM_DECELERATION_M_S2, HAND_DECELERATION_M_S2)
+        deceleration = BRAKING_SHARE * (np.abs(rows) @ limits.acceleration)
         return 2.0 * slack / (dt + np.sqrt(dt * dt + 2.0 * np.abs(slack) / deceleration))
 
     def _stoppable(

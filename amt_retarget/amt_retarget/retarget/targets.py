@@ -10,7 +10,7 @@ import numpy as np
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import HandFrame, mirrored
 
-PINCH_CLOSED_M = 0.040
+PINCH_CLOSED_M = 0.035
 """Human fingertips (landmarks inside the tips) that are closer than this touch each other, or are
 about to: the robot, which is a little behind, begins to close in time."""
 PINCH_OPEN_M = 0.060
@@ -21,7 +21,7 @@ SCALE_FRAMES = 300
 """Frames from which the scale is estimated."""
 SETTLING_S = 2.0
 SCALE_CHANGE_PER_S = 0.01
-STRETCH = 0.8
+STRETCH = 0.9
 """Share of the robot's finger length that a stretched human finger is given. The thumb is shorter
 than the human one in proportion, and a finger that is just stretched is singular. Of 0.6 to 1.0,
 0.8 leaves the smallest mean distance of the tips from their targets on recorded hands."""
@@ -51,16 +51,25 @@ def finger_targets(
     scale: robot over human size; mirror: whether robot and person use different sides;
     fingertip_radius of the robot (m). As in DexPilot (Handa et al., ICRA 2020, arXiv:1910.03135)
     thumb and finger that come close are closed on purpose, because the touch is what the gesture
-    means: a human touch becomes a robot touch whatever the sizes of the hands. Unlike there, the
-    gap and the weight change smoothly, so that no noise switches them on and off, and the direction
-    from thumb to finger, which is mostly noise at such a distance, is left to the fingertips.
+    means: a human touch becomes a robot touch whatever the sizes of the hands, and the targets of
+    the two tips are drawn together by as much. Unlike there, gap and weight change smoothly, so that
+    no noise switches them on and off, and the direction from thumb to finger, which is mostly noise
+    at such a distance, has no weight of its own.
     """
     human = mirrored(frame.tips) if mirror else frame.tips
-    distances = np.linalg.norm(human[1:] - human[0], axis=1)
+    between = human[1:] - human[0]
+    distances = np.sqrt((between * between).sum(axis=1))
     gaps = 2.0 * fingertip_radius - PRESS_M + scale * np.maximum(distances - PINCH_CLOSED_M, 0.0)
     nearness = (PINCH_OPEN_M - distances) / (PINCH_OPEN_M - PINCH_CLOSED_M)
-    nearness = np.clip(nearness, 0.0, 1.0)
-    return scale * human, gaps, nearness * nearness * (3.0 - 2.0 * nearness)
+    nearness = np.minimum(np.maximum(nearness, 0.0), 1.0)
+    closeness = nearness * nearness * (3.0 - 2.0 * nearness)
+
+    tips = scale * human
+    too_far = np.maximum(scale * distances - gaps, 0.0) / np.maximum(scale * distances, 1e-6)
+    drawn = (0.5 * scale * closeness * too_far)[:, None] * between
+    tips[1:] -= drawn
+    tips[0] += drawn.sum(axis=0) / max(1.0, closeness.sum())  # the mean of several pinches
+    return tips, gaps, closeness
 
 
 class ScaleEstimator:

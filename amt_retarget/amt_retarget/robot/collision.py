@@ -5,14 +5,13 @@ that is fast and smooth nearly everywhere (Ericson, "Real-Time Collision Detecti
 5.1.9). The capsules come from the collision shapes of the URDF:
 
 - A fingertip, a cylinder with a dome, is a capsule already.
-- A box of the hand gets capsules along its z axis, which runs along every link of the hand. They
-  stand out over its faces a little so that its edges stick out of them by no more than STICK_OUT:
-  boxes whose capsules touch overlap by a millimetre at most. The capsules' round ends reach beyond
-  the box, to where the next link is anyway.
+- A box of the hand gets a capsule along its z axis, which runs along every link of the hand. It
+  stands out over the faces so that the edges stick out of it by no more than STICK_OUT: boxes whose
+  capsules touch overlap by a millimetre at most. Its round ends reach beyond the box, to where the
+  next link is anyway.
+- The palm is too wide for that. The fingers and the thumb, which meet it all the time, see a close
+  cover of many capsules, and the arm, which never should, a coarse one of few.
 - A cylinder of the arm gets one capsule, which reaches beyond the flat ends.
-
-Among themselves, where they meet all the time, the links of the hand show a fine cover; against the
-arm, which they are never meant to touch, a coarse one of few capsules is enough.
 """
 
 from __future__ import annotations
@@ -32,17 +31,15 @@ from amt_retarget.robot.robot import Robot
 if TYPE_CHECKING:
     import pinocchio
 
-STICK_OUT = 0.0005
+STICK_OUT = 0.0004
 """What the edges of a box stick out of its capsules (m)."""
-FINE_INSET, FINE_SPACING = 0.008, 0.025
-"""From the faces of a box to the outer capsules' axes, and most between two axes (m). A smaller
-inset makes the cover closer (it stands out by 0.4 insets) but needs more capsules. The spacing
-keeps a fingertip from dipping into the box between two of them."""
-COARSE_INSET, COARSE_SPACING = 0.0205, 0.045
-"""The same for the coarse cover: one capsule for a link of a finger, three for the palm."""
-THIN_SHARE = 0.25
-"""A box gets one row of capsules when the outer ones would be closer to its middle than this many
-insets: two would hardly differ."""
+PALM = "palm_link"
+CLOSE_GRID, CLOSE_INSET = (2, 5), 0.008
+"""Capsules across the palm's thickness and width, and how far inside its faces the outer axes lie
+(m). A smaller inset makes the cover closer (it stands out by 0.4 insets) but needs more capsules:
+into wider gaps between the axes a fingertip could dip by more than a millimetre."""
+COARSE_GRID, COARSE_INSET = (1, 3), 0.020
+"""The same for the cover that the arm sees."""
 CYLINDER_INSET = 1 / 3
 """From the flat ends of a cylinder to those of the capsule's axis, in radii: the capsule is 5 %
 thicker than the cylinder and reaches 0.7 radii beyond its ends."""
@@ -72,7 +69,7 @@ FIRST_TO_TOUCH = {
 
 KNUCKLES = tuple(f"{finger}_link_0" for finger in ("index", "middle", "ring"))
 HAND_LINKS = (
-    "palm_link",
+    PALM,
     *KNUCKLES,
     *(f"{finger}_link_{i}" for finger in ("index", "middle", "ring") for i in (1, 2, 3)),
     *(f"thumb_link_{i}" for i in (0, 2, 3)),
@@ -143,32 +140,35 @@ def collision_model(robot: Robot) -> CollisionModel:
         links.extend([link] * len(new))
         return list(range(len(links) - len(new), len(links)))
 
-    fine, coarse = {}, {}
+    facing_hand: dict[str, list[int]] = {}
+    facing_arm: dict[str, list[int]] = {}
     for link in ARM_LINKS:
-        coarse[link] = add(link, [_cover_cylinder(robot, link, shape) for shape in shapes[link]])
+        facing_arm[link] = add(link, [_around_cylinder(robot, link, s) for s in shapes[link]])
     for link in HAND_LINKS:
         if _is_fingertip(link):
-            fine[link] = coarse[link] = add(link, [_fingertip(robot, link, shapes[link])])
+            facing_hand[link] = add(link, [_fingertip(robot, link, shapes[link])])
+        elif link != PALM:
+            facing_hand[link] = add(link, _around_box(robot, link, shapes[link]))
         else:
-            box = shapes[link]
-            fine[link] = add(link, _cover_box(robot, link, box, FINE_INSET, FINE_SPACING))
-            if link not in KNUCKLES:
-                coarse[link] = add(link, _cover_box(robot, link, box, COARSE_INSET, COARSE_SPACING))
+            close = _around_box(robot, link, shapes[link], CLOSE_GRID, CLOSE_INSET)
+            coarse = _around_box(robot, link, shapes[link], COARSE_GRID, COARSE_INSET)
+            facing_hand[link], facing_arm[link] = add(link, close), add(link, coarse)
+        facing_arm.setdefault(link, facing_hand[link])
 
     pairs: list[tuple[int, int]] = []
     clearances: list[float] = []
     for a, b in _hand_pairs():
-        between = list(product(fine[a], fine[b]))
+        between = list(product(facing_hand[a], facing_hand[b]))
         pairs += between
         tips = _is_fingertip(a) and _is_fingertip(b)
         clearances += [TIP_CLEARANCE if tips else 0.0] * len(between)
     for a, b in _arm_pairs():
-        between = list(product(coarse[a], coarse[b]))
+        between = list(product(facing_arm[a], facing_arm[b]))
         pairs += between
         clearances += [ARM_CLEARANCE] * len(between)
     above_table = ARM_LINKS[ARM_LINKS.index(FIRST_ABOVE_TABLE) :]
-    table = [i for link in above_table for i in coarse[link]]
-    table += [i for link in HAND_LINKS for i in fine[link]]
+    table = [i for link in above_table for i in facing_arm[link]]
+    table += [i for link in HAND_LINKS for i in facing_hand[link]]
     return CollisionModel(
         links=tuple(links),
         joints=np.array([capsule.joint for capsule in capsules], dtype=np.int32),
@@ -195,11 +195,11 @@ def _hand_pairs() -> Iterator[tuple[str, str]]:
     for finger in ("index", "middle", "ring"):
         yield from product(["thumb_link_3"], [f"{finger}_link_{i}" for i in range(4)])
         yield "thumb_link_2", f"{finger}_link_3"
-        yield "palm_link", f"{finger}_link_3"
+        yield PALM, f"{finger}_link_3"
     for finger in ("index", "middle"):
         yield "thumb_link_2", f"{finger}_link_2"
         yield "thumb_link_0", f"{finger}_link_3"
-    yield "palm_link", "thumb_link_3"
+    yield PALM, "thumb_link_3"
     yield "thumb_link_0", "thumb_link_3"
 
 
@@ -223,19 +223,22 @@ def _fingertip(robot: Robot, link: str, shapes: Sequence[pinocchio.GeometryObjec
     return _Capsule(_joint(robot, dome), start, dome.placement.translation, dome.geometry.radius)
 
 
-def _cover_box(
+def _around_box(
     robot: Robot,
     link: str,
     shapes: Sequence[pinocchio.GeometryObject],
-    inset: float,
-    spacing: float,
+    grid: tuple[int, int] = (1, 1),
+    inset: float = 0.0,
 ) -> list[_Capsule]:
-    """Capsules along z over the whole length of a box, on a grid across it."""
+    """Capsules along z over the whole length of a box, on a grid across x and y."""
     if _kinds(shapes) != ["Box"]:
         raise _unknown_shapes(link, "one box", shapes)
     (box,) = shapes
     half = box.geometry.halfSide
-    x, y = (_across(width, inset, spacing) for width in half[:2])
+    x, y = (
+        np.linspace(inset - width, width - inset, count) if count > 1 else np.zeros(1)
+        for width, count in zip(half[:2], grid, strict=True)
+    )
     radius = float(np.hypot(half[0] - x[-1], half[1] - y[-1])) - STICK_OUT
     place = box.placement.act
     return [
@@ -249,15 +252,8 @@ def _cover_box(
     ]
 
 
-def _across(half_width: float, inset: float, spacing: float) -> NDArray[np.float64]:
-    """Places of the capsules' axes across a box, from its middle (m): one if it is thin enough."""
-    outermost = half_width - inset
-    if outermost < THIN_SHARE * inset:
-        return np.zeros(1)
-    return np.linspace(-outermost, outermost, 1 + int(np.ceil(2 * outermost / spacing)))
-
-
-def _cover_cylinder(robot: Robot, link: str, shape: pinocchio.GeometryObject) -> _Capsule:
+def _around_cylinder(robot: Robot, link: str, shape: pinocchio.GeometryObject) -> _Capsule:
+    """The capsule along a cylinder, covering its rims."""
     if _kinds([shape]) != ["Cylinder"]:
         raise _unknown_shapes(link, "cylinders", [shape])
     radius = shape.geometry.radius

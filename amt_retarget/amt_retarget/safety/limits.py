@@ -25,6 +25,9 @@ from amt_retarget.errors import RetargetError
 TOLERANCE = 1e-9
 """What rounding may add to a limit (rad, rad/s, rad/s^2), relative for limits above 1."""
 
+MIN_DT_S = 1e-4
+"""Shortest time step of a command. In a much shorter one velocities drown in rounding."""
+
 
 @dataclass(frozen=True)
 class JointLimits:
@@ -169,12 +172,12 @@ class CommandGuard:
     def check(self, positions: np.ndarray, dt: float) -> CheckedCommand:
         """Accept a command [n] (rad) that is to be reached in dt seconds, or brake instead.
 
-        Raises RetargetError before `start` and when dt is not a finite number above zero.
+        Raises RetargetError before `start` and when dt is not a finite time of MIN_DT_S or more.
         """
         if self._positions is None:
             raise RetargetError("Call CommandGuard.start with the robot's joints before check.")
-        if not (np.isfinite(dt) and dt > 0.0):
-            raise RetargetError(f"A command's time step must be above zero, not {dt}.")
+        if not MIN_DT_S <= dt < np.inf:
+            raise RetargetError(f"A command's time step must be {MIN_DT_S} s or more, not {dt}.")
         violations = self._violations(np.asarray(positions, dtype=float), dt)
         if violations:
             new, velocities = self.limits.brake(self._positions, self._velocities, dt)
@@ -191,9 +194,10 @@ class CommandGuard:
             return [f"{new.size} joints instead of {last.size}"]
         if not np.all(np.isfinite(new)):
             return [f"{limits.names[i]}: not finite" for i in np.flatnonzero(~np.isfinite(new))]
-        velocity = (new - last) / dt
-        acceleration = (velocity - self._velocities) / dt
-        stopping = velocity**2 / (2.0 * limits.acceleration)
+        with np.errstate(over="ignore"):  # infinite is above every limit, as it should be
+            velocity = (new - last) / dt
+            acceleration = (velocity - self._velocities) / dt
+            stopping = velocity**2 / (2.0 * limits.acceleration)
         room = np.where(velocity > 0.0, limits.upper - new, new - limits.lower)
         lower, upper = np.minimum(limits.lower, last), np.maximum(limits.upper, last)
         checks = (
@@ -204,11 +208,12 @@ class CommandGuard:
         )
         violations = []
         for kind, unit, value, low, high in checks:
-            slack = TOLERANCE * np.maximum(1.0, np.abs(value))
-            for i in np.flatnonzero((value < low - slack) | (value > high + slack)):
-                low_i, high_i = np.broadcast_to(low, value.shape)[i], high[i]
+            low = np.broadcast_to(low, value.shape)
+            below = value < low - TOLERANCE * np.maximum(1.0, np.abs(low))
+            above = value > high + TOLERANCE * np.maximum(1.0, np.abs(high))
+            for i in np.flatnonzero(below | above):
                 violations.append(
                     f"{limits.names[i]}: {kind} {value[i]:.4g} {unit} "
-                    f"outside {low_i:.4g} to {high_i:.4g}"
+                    f"outside {low[i]:.4g} to {high[i]:.4g}"
                 )
         return violations
