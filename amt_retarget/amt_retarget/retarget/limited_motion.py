@@ -74,11 +74,40 @@ class LimitedMotion:
         smooth = smoothing.next(ahead, positions, velocities, accelerations)
         wanted = self._stoppable(smooth - positions, goal - positions, limits, dt, speed)
         wanted = np.minimum(np.maximum(wanted, lower), upper)
+        return self._keeping_apart(wanted, positions, lower, upper, limits, dt, 0.0)
 
+    def brake(
+        self, positions: np.ndarray, velocities: np.ndarray, limits: JointLimits, dt: float
+    ) -> np.ndarray | None:
+        """Positions [22] (rad) of the next command when all joints are to stop, or None.
+
+        Links keep apart also on the way to a standstill; those that are too near already may stay.
+        """
+        lower, upper = limits.velocity_bounds(positions, velocities, dt)
+        lower, upper = lower * dt, upper * dt
+        slack, _ = self._kernel.near(positions, 0.0, self._table_height)
+        wanted = np.minimum(np.maximum(0.0, lower), upper)
+        nearest = float(np.min(slack, initial=0.0))
+        return self._keeping_apart(wanted, positions, lower, upper, limits, dt, nearest)
+
+    def _keeping_apart(
+        self,
+        wanted: np.ndarray,
+        positions: np.ndarray,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        limits: JointLimits,
+        dt: float,
+        nearest: float,
+    ) -> np.ndarray | None:
+        """Positions [22] after the step nearest to `wanted` [22] from which links can stay apart.
+
+        lower, upper: [22] of the step (rad). nearest: least slack of two links (m), 0 or below.
+        """
         slack, rows = self._kernel.endangered(
             positions, NEAR_M, self._table_height, lower, upper, BRAKING_STEPS
         )
-        least = -self._closing_speed(slack, rows, limits, dt) * dt
+        least = -self._closing_speed(slack - nearest, rows, limits, dt) * dt
         step = np.zeros_like(positions)
         hessian = np.eye(positions.size)
         for _ in range(CORRECTIONS):
@@ -89,10 +118,10 @@ class LimitedMotion:
                 return None
             step = step + change
             # Distances are not linear in the joints: look again where the step leads.
-            now, rows = self._kernel.near(positions + step, 0.0, self._table_height)
-            if now.size == 0 or np.min(now) > -SLACK_TOLERANCE_M:
+            now, rows = self._kernel.near(positions + step, nearest, self._table_height)
+            if now.size == 0 or np.min(now) > nearest - SLACK_TOLERANCE_M:
                 break
-            least = -now
+            least = nearest - now
         return positions + step
 
     def _faster_in_a_pinch(self, cutoff: np.ndarray, closeness: np.ndarray) -> np.ndarray:

@@ -176,7 +176,9 @@ class Retargeter:
     def _hold(self, dt: float, reasons: Reason) -> RetargetResult:
         positions = self._checked_positions(dt)
         self._ramp = self._ramped(-dt)
-        reached, _ = self._limits.brake(positions, self._velocities, dt)
+        reached = self._motion.brake(positions, self._velocities, self._limits, dt)
+        if reached is None:
+            reached, _ = self._limits.brake(positions, self._velocities, dt)
         self._move(reached, dt)
         if self._ramp == 0.0:
             self._disengage()
