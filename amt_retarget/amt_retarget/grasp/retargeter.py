@@ -65,6 +65,9 @@ class RobotGrasp:
     """[16] that touch."""
     squeeze: Array
     """[16] to command for grip force: the fingertips a little inside the object."""
+    unbalanced: float
+    """What the contacts cannot balance when they press, in units of their mean force: near 0 the
+    object stays, above some tenths it slides out of the person's contacts, whoever squeezes."""
     pre_grasp_rotation: Array
     """[3, 3] before closing: the palm stands back and the fingers are open."""
     pre_grasp_position: Array
@@ -127,6 +130,7 @@ class GraspRetargeter:
         )
         touching = self._best_of_seeds(goals)
         opened = self._open(touching, goals)
+        pressing = squeeze(self._hand, touching, contacts)
         state = self._hand(touching.joints)
         offsets = {
             finger: contact_offset(self._hand, state, touching, finger, contact)
@@ -136,7 +140,8 @@ class GraspRetargeter:
             rotation=touching.rotation,
             position=touching.position,
             joints=touching.joints,
-            squeeze=squeeze(self._hand, touching, contacts),
+            squeeze=pressing.joints,
+            unbalanced=pressing.unbalanced,
             pre_grasp_rotation=opened.rotation,
             pre_grasp_position=opened.position,
             pre_grasp=opened.joints,
