@@ -44,7 +44,7 @@ OBJECT_MASS_KG = 1.0
 WIDTH, HEIGHT = 560, 620
 FIELD_OF_VIEW = 30.0
 """Of the camera, degrees (MuJoCo's fovy)."""
-MARGIN = 1.15
+MARGIN = 1.25
 """Room about what is to be seen."""
 VIEWS = (60.0, -60.0, 180.0)
 """Directions of sight: degrees about the object's z, from behind the person's palm."""

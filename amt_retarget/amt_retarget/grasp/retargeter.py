@@ -27,12 +27,12 @@ Array = NDArray[np.float64]
 
 OPEN_GAP_M = 0.03
 """From each fingertip to its contact before the hand closes."""
-RETREAT_M = 0.04
+RETREAT_M = 0.05
 """By so much the palm stands back before the hand closes."""
 
 GRASP_MARGINS = Margins(fingertips=0.0, others=0.001)
 """Fingertips touch; a millimetre for the rest makes up for the distance between samples."""
-OPEN_MARGINS = Margins(fingertips=0.005, others=0.002)
+OPEN_MARGINS = Margins(fingertips=0.02, others=0.002)
 
 SEED_ANGLE_RAD = 0.5
 """By so much some searches begin with the wrist turned, about each axis of the palm."""
