@@ -27,7 +27,19 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-BONES = [(0, 1), (0, 5), (0, 9), (0, 13), (0, 17), (5, 9), (9, 13), (13, 17), (1, 2), (2, 3), (3, 4)]
+BONES = [
+    (0, 1),
+    (0, 5),
+    (0, 9),
+    (0, 13),
+    (0, 17),
+    (5, 9),
+    (9, 13),
+    (13, 17),
+    (1, 2),
+    (2, 3),
+    (3, 4),
+]
 BONES += [(base + i, base + i + 1) for base in (5, 9, 13, 17) for i in range(3)]
 """Of the skeleton, in OpenPose's order; the palm is drawn with its edges."""
 
@@ -120,9 +132,7 @@ class GraspRenderer:
         camera.distance = MARGIN * radius / np.sin(np.radians(FIELD_OF_VIEW / 2.0))
         return camera
 
-    def _build(
-        self, robot: Robot, vertices: Array, faces: NDArray[np.int64]
-    ) -> mujoco.MjModel:
+    def _build(self, robot: Robot, vertices: Array, faces: NDArray[np.int64]) -> mujoco.MjModel:
         """Hand and object before a light sky."""
         mujoco = self._mujoco
         spec = build_hand_and_object(robot.arm, robot.hand, vertices, faces, OBJECT_MASS_KG)
@@ -173,7 +183,12 @@ class GraspRenderer:
             raise RetargetError("The grasp has too many contact points to draw: give fewer.")
         geom = scene.geoms[scene.ngeom]
         self._mujoco.mjv_initGeom(
-            geom, kind, np.full(3, radius), position, np.eye(3).ravel(), np.array(colour, np.float32)
+            geom,
+            kind,
+            np.full(3, radius),
+            position,
+            np.eye(3).ravel(),
+            np.array(colour, np.float32),
         )
         scene.ngeom += 1
         return geom

@@ -94,10 +94,10 @@ class RobotGrasp:
 class GraspRetargeter:
     """Turns grasps of one object into grasps of one robot's hand. Deterministic.
 
-    Each touching fingertip of the person becomes a touch of the robot's fingertip at the same point
-    of the object: the centre of its dome goes to the point plus the dome's radius along the normal.
-    Palm and fingers are held as the person's are, as far as that leaves a choice; no link enters the
-    object or another link. The search starts from several orientations of the wrist.
+    Each touch of a person's fingertip becomes one of the robot's at the same point of the object:
+    the centre of its dome goes to the point plus the dome's radius along the normal. As far as that
+    leaves a choice, palm and fingers are held as the person's are; no link enters the object or
+    another link. The search starts from several orientations of the wrist.
     """
 
     def __init__(self, robot: Robot, surface: ObjectSurface) -> None:

@@ -29,9 +29,9 @@ def build_hand_and_object(
 ) -> mujoco.MjSpec:
     """The hand, whose palm_link stands where the world's origin is, and an object that is free.
 
-    arm, hand: as in `Robot.load`; only the hand is taken. vertices [V, 3] (m) and faces [F, 3] of the
-    object's mesh, of which MuJoCo lets the convex hull collide; mass: kg. To place the palm, set
-    `body_pos` and `body_quat` of the compiled model. There is no gravity.
+    arm, hand: as in `Robot.load`; only the hand is taken. vertices [V, 3] (m) and faces [F, 3] of
+    the object's mesh, of which MuJoCo lets the convex hull collide; mass: kg. `place_palm` puts the
+    palm elsewhere. There is no gravity.
     """
     mujoco = import_mujoco()
     robot = build_spec(arm, hand)
@@ -40,7 +40,7 @@ def build_hand_and_object(
     spec.option.integrator = robot.option.integrator
     spec.option.gravity = [0.0, 0.0, 0.0]
     spec.worldbody.add_frame().attach_body(robot.body(PALM_FRAME), HAND_PREFIX, "")
-    # A palm that stands in the world is no parent whose collisions MuJoCo would leave out by itself.
+    # MuJoCo leaves out collisions with a parent only where the parent is not fixed to the world.
     for link in ("thumb_link_1", *(f"{finger}_link_0" for finger in FINGERS)):
         spec.add_exclude(bodyname1=HAND_PREFIX + PALM_FRAME, bodyname2=HAND_PREFIX + link)
 
