@@ -120,7 +120,7 @@ SOLIDS = {
     "sphere": coal.Sphere(0.035),
 }
 """The same, exact."""
-CASES = [("right", "cylinder"), ("left", "box"), ("right", "big box"), ("right", "sphere")]
+CASES = [("right", "cylinder"), ("left", "big box"), ("right", "box"), ("right", "sphere")]
 
 
 class Held:
@@ -280,7 +280,7 @@ def test_same_grasp_twice_is_the_same() -> None:
 
 
 @needs_data
-@pytest.mark.parametrize("frame", [72, 93, 107])
+@pytest.mark.parametrize("frame", [72, 91, 107])
 def test_hand_on_the_bottle(bottle: GraspRetargeter, frame: int) -> None:
     """Real frames of a demonstration: hand and object estimated by others."""
     person = grasp_by_distance(read_joints(SEQUENCE, frame), Side.RIGHT, bottle._surface)
