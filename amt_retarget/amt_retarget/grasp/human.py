@@ -89,7 +89,7 @@ class HumanGrasp:
         return direction / max(float(np.linalg.norm(direction)), 1e-9)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contact:
     """One touch to keep. Object's frame."""
 

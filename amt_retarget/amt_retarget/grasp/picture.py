@@ -27,20 +27,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-BONES = [
-    (0, 1),
-    (0, 5),
-    (0, 9),
-    (0, 13),
-    (0, 17),
-    (5, 9),
-    (9, 13),
-    (13, 17),
-    (1, 2),
-    (2, 3),
-    (3, 4),
-]
-BONES += [(base + i, base + i + 1) for base in (5, 9, 13, 17) for i in range(3)]
+BASES = (1, 5, 9, 13, 17)
+BONES = [*((0, base) for base in BASES), (5, 9), (9, 13), (13, 17)]
+BONES += [(base + i, base + i + 1) for base in BASES for i in range(3)]
 """Of the skeleton, in OpenPose's order; the palm is drawn with its edges."""
 
 SKIN = (0.88, 0.66, 0.53, 1.0)
