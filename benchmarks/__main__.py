@@ -1,7 +1,8 @@
 """`python -m benchmarks [--data FOLDER]`: all benchmarks, one after the other.
 
-FOLDER holds videos/{hand_right,coffee,no_hand_dog}.mp4 and images_no_hand/; without it the pipeline
-runs on the built-in sample, and hand tracking, which needs real hands, is left out.
+FOLDER holds videos/{hand_right,coffee,no_hand_dog}.mp4, images_no_hand/, and for grasps
+sequences/dexmv_mustard.npz and meshes/ycb_006_mustard_bottle.obj; without it the pipeline runs on
+the built-in sample, and hand tracking and grasps, which need real hands, are left out.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ def main() -> None:
     commands = [["benchmarks.image_transport", *out]]
     if options.data is None:
         commands.append(["benchmarks.pipeline", *out])
-        print("Hand tracking is left out: give a folder with real videos (make bench DATA=...).")
+        print("Hand tracking and grasps are left out: give real data (make bench DATA=folder).")
     else:
         video = str(options.data / "videos" / "hand_right.mp4")
         commands.append(["benchmarks.pipeline", "--video", video, *out])
         commands.append(["benchmarks.hand_tracking", "--data", str(options.data), *out])
+        commands.append(["benchmarks.grasp", "--data", str(options.data), *out])
     failed = []
     for command in commands:
         print(f"\n{command[0]}", flush=True)

@@ -82,6 +82,7 @@ def print_table(grasp: HumanGrasp, result: RobotGrasp, seconds: float) -> None:
     print(f"penetration           {1000 * result.penetration:6.2f} mm  at the grasp")
     print(f"penetration           {1000 * result.approach_penetration:6.2f} mm  on the way there")
     print(f"opening               {1000 * result.opening:6.2f} mm  before the grasp")
+    print(f"unbalanced force      {result.unbalanced:6.2f}     of the mean contact force")
     print(f"time                  {seconds:6.2f} s")
     print(f"reached               {'yes' if result.reached else 'no':>6s}")
 

@@ -33,6 +33,7 @@ class HumanGrasp:
     joints: Array
     """[21, 3] in the order of OpenPose: wrist, then thumb to pinky from base to tip."""
     side: Side
+    """LEFT or RIGHT; the numbers of amt_msgs/HandPose do as well."""
     contacts: dict[str, Array]
     """Part (see PARTS) to the points [n, 3] of the object that it touches."""
     normals: dict[str, Array]
@@ -71,6 +72,7 @@ class HumanGrasp:
         if not any(len(points) for points in contacts.values()):
             raise RetargetError("No part of the hand touches the object: a grasp needs contacts.")
         object.__setattr__(self, "joints", joints)
+        object.__setattr__(self, "side", Side(self.side))
         object.__setattr__(self, "contacts", contacts)
         object.__setattr__(self, "normals", normals)
 
@@ -87,7 +89,7 @@ class HumanGrasp:
         return direction / max(float(np.linalg.norm(direction)), 1e-9)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contact:
     """One touch to keep. Object's frame."""
 
@@ -98,11 +100,11 @@ class Contact:
 
 
 def fingertip_contacts(grasp: HumanGrasp) -> dict[str, Contact]:
-    """The touch that each of the robot's fingers is to keep, by finger; fingers without are left out.
+    """The touch that each of the robot's fingers is to keep; those that have none are left out.
 
     A person's finger may touch with its whole length. The robot's, which is longer and bends
-    elsewhere, keeps the touch of the fingertip's pad. It has no little finger: its ring finger takes
-    over what a person's little finger touches, if the ring finger itself touches nothing.
+    elsewhere, keeps the touch of the fingertip's pad. The robot has no little finger: its ring
+    finger takes over what a little finger touches, if the person's ring finger touches nothing.
     """
     found = {}
     for finger in FINGERS:

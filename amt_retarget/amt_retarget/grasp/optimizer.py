@@ -4,10 +4,10 @@ Sequential quadratic programming on the exact penalty function
 
     1/2 |residuals|^2 + PENALTY_M * (largest violation of a clearance)
 
-(Fletcher, Practical Methods of Optimization, 1987, section 14.4), in a trust region: each step is one
-quadratic program with the Gauss-Newton Hessian, the linearised clearances, whose common violation
-is one more variable, and the joint limits as hard bounds (daqp, Arnstrom et al., TAC 2022). The
-region follows how well the program predicts the function. The clearances are linearised
+(Fletcher, Practical Methods of Optimization, 1987, section 14.4), in a trust region: each step is
+one quadratic program with the Gauss-Newton Hessian, the linearised clearances, whose common
+violation is one more variable, and the joint limits as hard bounds (daqp, Arnstrom et al., TAC
+2022). The region follows how well the program predicts the function. The clearances are linearised
 at the nearest points as in TrajOpt (Schulman et al., IJRR 2014).
 """
 

@@ -11,34 +11,41 @@ from numpy.typing import NDArray
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.human import HumanGrasp, fingertip_contacts
 from amt_retarget.grasp.retargeter import RobotGrasp
-from amt_retarget.robot.description import HAND_JOINT_NAMES, PALM_FRAME
+from amt_retarget.robot.description import HAND_JOINT_NAMES
 from amt_retarget.robot.robot import Robot
 from amt_retarget.simulation.engine import OPENGL_HINT, import_mujoco
-from amt_retarget.simulation.model import VISUAL_GROUP, build_spec
+from amt_retarget.simulation.hand_and_object import (
+    HAND_PREFIX,
+    OBJECT_GROUP,
+    build_hand_and_object,
+    place_palm,
+)
+from amt_retarget.simulation.model import VISUAL_GROUP
 
 if TYPE_CHECKING:
     import mujoco
 
 Array = NDArray[np.float64]
 
-BONES = [(0, 1), (0, 5), (0, 9), (0, 13), (0, 17), (5, 9), (9, 13), (13, 17), (1, 2), (2, 3), (3, 4)]
-BONES += [(base + i, base + i + 1) for base in (5, 9, 13, 17) for i in range(3)]
+BASES = (1, 5, 9, 13, 17)
+BONES = [*((0, base) for base in BASES), (5, 9), (9, 13), (13, 17)]
+BONES += [(base + i, base + i + 1) for base in BASES for i in range(3)]
 """Of the skeleton, in OpenPose's order; the palm is drawn with its edges."""
 
 SKIN = (0.88, 0.66, 0.53, 1.0)
-OBJECT = (0.93, 0.76, 0.22, 1.0)
 CONTACT = (0.86, 0.10, 0.18, 1.0)
 TOUCHED = (0.86, 0.10, 0.18, 0.25)
 BONE_RADIUS_M, CONTACT_RADIUS_M, TOUCHED_RADIUS_M = 0.007, 0.004, 0.0016
 PALM_END = np.array([[0.0, -0.06, -0.095], [0.0, 0.06, -0.095]])
 """[2, 3] the palm's corners at the wrist in palm_link (m): a picture holds them."""
-OBJECT_GROUP = 0
-HAND_PREFIX = "robot/"
+
+OBJECT_MASS_KG = 1.0
+"""Any: a picture knows no forces."""
 
 WIDTH, HEIGHT = 560, 620
 FIELD_OF_VIEW = 30.0
 """Of the camera, degrees (MuJoCo's fovy)."""
-MARGIN = 1.15
+MARGIN = 1.25
 """Room about what is to be seen."""
 VIEWS = (60.0, -60.0, 180.0)
 """Directions of sight: degrees about the object's z, from behind the person's palm."""
@@ -59,7 +66,6 @@ class GraspRenderer:
         self._joints = [
             self._model.joint(HAND_PREFIX + name).qposadr[0] for name in HAND_JOINT_NAMES
         ]
-        self._palm = self._model.body(HAND_PREFIX + PALM_FRAME).id
         try:
             self._renderer = self._mujoco.Renderer(self._model, HEIGHT, WIDTH)
         except Exception as error:  # every OpenGL platform raises its own kinds
@@ -99,10 +105,7 @@ class GraspRenderer:
         camera: mujoco.MjvCamera,
     ) -> NDArray[np.uint8]:
         """Picture [HEIGHT, WIDTH, 3] of the robot's hand, palm pose and joints as in RobotGrasp."""
-        quaternion = np.zeros(4)
-        self._mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(rotation).ravel())
-        self._model.body_pos[self._palm] = position
-        self._model.body_quat[self._palm] = quaternion
+        place_palm(self._model, rotation, position)
         self._data.qpos[self._joints] = joints
         self._update(camera, show_robot=True)
         self._mark(grasp)
@@ -118,28 +121,10 @@ class GraspRenderer:
         camera.distance = MARGIN * radius / np.sin(np.radians(FIELD_OF_VIEW / 2.0))
         return camera
 
-    def _build(
-        self, robot: Robot, vertices: Array, faces: NDArray[np.int64]
-    ) -> mujoco.MjModel:
-        """The hand without its arm, the object, sky and lights."""
+    def _build(self, robot: Robot, vertices: Array, faces: NDArray[np.int64]) -> mujoco.MjModel:
+        """Hand and object before a light sky."""
         mujoco = self._mujoco
-        source = build_spec(robot.arm, robot.hand)
-        spec = mujoco.MjSpec()
-        spec.option.integrator = source.option.integrator
-        spec.option.timestep = source.option.timestep
-        spec.worldbody.add_frame().attach_body(source.body(PALM_FRAME), HAND_PREFIX, "")
-        mesh = spec.add_mesh(name="object")
-        mesh.uservert = np.asarray(vertices, dtype=np.float32).ravel()
-        mesh.userface = np.asarray(faces, dtype=np.int32).ravel()
-        mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
-        spec.worldbody.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_MESH,
-            meshname="object",
-            rgba=OBJECT,
-            group=OBJECT_GROUP,
-            contype=0,
-            conaffinity=0,
-        )
+        spec = build_hand_and_object(robot.arm, robot.hand, vertices, faces, OBJECT_MASS_KG)
         spec.add_texture(
             name="sky",
             type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -187,7 +172,12 @@ class GraspRenderer:
             raise RetargetError("The grasp has too many contact points to draw: give fewer.")
         geom = scene.geoms[scene.ngeom]
         self._mujoco.mjv_initGeom(
-            geom, kind, np.full(3, radius), position, np.eye(3).ravel(), np.array(colour, np.float32)
+            geom,
+            kind,
+            np.full(3, radius),
+            position,
+            np.eye(3).ravel(),
+            np.array(colour, np.float32),
         )
         scene.ngeom += 1
         return geom

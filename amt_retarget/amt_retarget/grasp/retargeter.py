@@ -27,12 +27,12 @@ Array = NDArray[np.float64]
 
 OPEN_GAP_M = 0.03
 """From each fingertip to its contact before the hand closes."""
-RETREAT_M = 0.04
+RETREAT_M = 0.05
 """By so much the palm stands back before the hand closes."""
 
 GRASP_MARGINS = Margins(fingertips=0.0, others=0.001)
 """Fingertips touch; a millimetre for the rest makes up for the distance between samples."""
-OPEN_MARGINS = Margins(fingertips=0.005, others=0.002)
+OPEN_MARGINS = Margins(fingertips=0.02, others=0.002)
 
 SEED_ANGLE_RAD = 0.5
 """By so much some searches begin with the wrist turned, about each axis of the palm."""
@@ -65,6 +65,9 @@ class RobotGrasp:
     """[16] that touch."""
     squeeze: Array
     """[16] to command for grip force: the fingertips a little inside the object."""
+    unbalanced: float
+    """What the contacts cannot balance when they press, in units of their mean force: near 0 the
+    object stays, above some tenths it slides out of the person's contacts, whoever squeezes."""
     pre_grasp_rotation: Array
     """[3, 3] before closing: the palm stands back and the fingers are open."""
     pre_grasp_position: Array
@@ -91,10 +94,10 @@ class RobotGrasp:
 class GraspRetargeter:
     """Turns grasps of one object into grasps of one robot's hand. Deterministic.
 
-    Each touching fingertip of the person becomes a touch of the robot's fingertip at the same point
-    of the object: the centre of its dome goes to the point plus the dome's radius along the normal.
-    Palm and fingers are held as the person's are, as far as that leaves a choice; no link enters the
-    object or another link. The search starts from several orientations of the wrist.
+    Each touch of a person's fingertip becomes one of the robot's at the same point of the object:
+    the centre of its dome goes to the point plus the dome's radius along the normal. As far as that
+    leaves a choice, palm and fingers are held as the person's are; no link enters the object or
+    another link. The search starts from several orientations of the wrist.
     """
 
     def __init__(self, robot: Robot, surface: ObjectSurface) -> None:
@@ -127,6 +130,7 @@ class GraspRetargeter:
         )
         touching = self._best_of_seeds(goals)
         opened = self._open(touching, goals)
+        pressing = squeeze(self._hand, touching, contacts)
         state = self._hand(touching.joints)
         offsets = {
             finger: contact_offset(self._hand, state, touching, finger, contact)
@@ -136,7 +140,8 @@ class GraspRetargeter:
             rotation=touching.rotation,
             position=touching.position,
             joints=touching.joints,
-            squeeze=squeeze(self._hand, touching, contacts),
+            squeeze=pressing.joints,
+            unbalanced=pressing.unbalanced,
             pre_grasp_rotation=opened.rotation,
             pre_grasp_position=opened.position,
             pre_grasp=opened.joints,

@@ -42,7 +42,9 @@ def read_joints(path: Path, frame: int) -> Array:
     if not 0 <= frame < count:
         raise RetargetError(f"{path} has frames 0 to {count - 1}: there is no frame {frame}.")
     if not np.all(np.isfinite(joints[frame])) or not np.all(np.isfinite(poses[frame])):
-        raise RetargetError(f"Hand or object is missing in frame {frame} of {path}: choose another.")
+        raise RetargetError(
+            f"Hand or object is missing in frame {frame} of {path}: choose another."
+        )
     # A rotation's inverse is its transpose; points stand in rows.
     in_object_camera = joints[frame] @ between[:3, :3].T + between[:3, 3]
     return np.asarray((in_object_camera - poses[frame, :, 3]) @ poses[frame, :, :3], dtype=float)

@@ -36,9 +36,9 @@ class Shape:
         return float(np.linalg.norm(self.size))
 
     def signed_distance(self, points: Array) -> tuple[Array, Array]:
-        """Distance [n] (m) of points [n, 3] to the surface, negative inside, and its gradient [n, 3].
+        """Distance [n] (m) of points [n, 3] to the surface, negative inside, and its gradient.
 
-        Exact; the gradient is the unit vector in which the distance grows fastest.
+        Exact; the gradient [n, 3] is the unit vector in which the distance grows fastest.
         """
         if self.kind == "sphere":
             distance, gradient = _box_distance(_radial(points), np.array(self.size))
@@ -75,9 +75,7 @@ def _box_distance(points: Array, half: Array) -> tuple[Array, Array]:
     inside = length == 0.0
     distance = length + np.minimum(beyond.max(axis=1), 0.0)
     nearest_side = np.eye(len(half))[beyond.argmax(axis=1)]
-    away = np.where(
-        inside[:, None], nearest_side, outside / np.where(inside, 1.0, length)[:, None]
-    )
+    away = np.where(inside[:, None], nearest_side, outside / np.where(inside, 1.0, length)[:, None])
     return distance, sign * away
 
 
@@ -89,4 +87,6 @@ def _radial(points: Array) -> Array:
 def _direction(points: Array) -> Array:
     """Unit vectors [n, d] from the origin to points [n, d]; along the first axis at the origin."""
     length = _radial(points)
-    return np.where(length > 0.0, points / np.where(length > 0.0, length, 1.0), np.eye(1, points.shape[1]))
+    return np.where(
+        length > 0.0, points / np.where(length > 0.0, length, 1.0), np.eye(1, points.shape[1])
+    )

@@ -9,11 +9,13 @@ stiff then exert a force f at the tip when they are commanded J' f / stiffness a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from amt_retarget.errors import RetargetError
-from amt_retarget.grasp.configuration import Configuration, cross_matrix
+from amt_retarget.grasp.configuration import Configuration, cross_matrix, cross_rows
 from amt_retarget.grasp.hand_model import HandModel
 from amt_retarget.grasp.human import Contact
 
@@ -31,18 +33,22 @@ TANGENT_COST = 1e-3
 """Of forces along the surface, against those left unbalanced: friction is used where needed."""
 
 
-def squeeze(
-    hand: HandModel, touching: Configuration, contacts: dict[str, Contact]
-) -> Array:
-    """Joints [16] to command so that the fingers that touch press; the others stay.
+@dataclass(frozen=True, eq=False)
+class Squeeze:
+    """How to press on the object."""
 
-    Inside the position limits. The palm stays where it is.
-    """
+    joints: Array
+    """[16] to command (rad): the fingers that touch press, the others stay as they are."""
+    unbalanced: float
+    """Size of the force (and moment, over MOMENT_LENGTH_M) that the contacts cannot balance, in
+    units of their mean force: 0 where the object stays, above some tenths where it slides."""
+
+
+def squeeze(hand: HandModel, touching: Configuration, contacts: dict[str, Contact]) -> Squeeze:
+    """The squeeze of a hand that touches, inside the position limits. The palm stays as it is."""
     state = hand(touching.joints)
-    forces = balanced_forces(
-        np.stack([contact.point for contact in contacts.values()]),
-        np.stack([contact.normal for contact in contacts.values()]),
-    )
+    points = np.stack([contact.point for contact in contacts.values()])
+    forces = balanced_forces(points, np.stack([contact.normal for contact in contacts.values()]))
     change = np.zeros_like(touching.joints)
     deepest = 0.0
     for finger, force in zip(contacts, forces, strict=True):
@@ -51,8 +57,14 @@ def squeeze(
         torque = jacobian.T @ force
         deepest = max(deepest, float(-contacts[finger].normal @ jacobian @ torque))
         change += torque
-    change *= SQUEEZE_DEPTH_M / deepest
-    return np.clip(touching.joints + change, hand.lower, hand.upper)
+    joints = touching.joints + SQUEEZE_DEPTH_M / deepest * change
+    return Squeeze(np.clip(joints, hand.lower, hand.upper), left_over(points, forces))
+
+
+def left_over(points: Array, forces: Array) -> float:
+    """Size of the sum of forces [n, 3] at points [n, 3] (m) and of their moment over a lever."""
+    moment = cross_rows(points - points.mean(axis=0), forces).sum(axis=0) / MOMENT_LENGTH_M
+    return float(np.hypot(np.linalg.norm(forces.sum(axis=0)), np.linalg.norm(moment)))
 
 
 def balanced_forces(points: Array, normals: Array) -> Array:

@@ -96,7 +96,7 @@ class ObjectSurface:
 
     @classmethod
     def load(cls, path: Path, spacing: float = SAMPLE_SPACING_M) -> ObjectSurface:
-        """Samples of a mesh file (OBJ, STL, PLY ...; m), as `from_mesh`; RetargetError if unread."""
+        """As `from_mesh` for a mesh file (OBJ, STL, PLY ...; m); RetargetError if unreadable."""
         return cls.from_mesh(*load_mesh(path), spacing)
 
     def squared_distances(self, points: Array) -> Array:
@@ -149,5 +149,5 @@ def load_mesh(path: Path) -> tuple[Array, NDArray[np.int64]]:
             f"{path} is no mesh that can be read: give an OBJ, STL or PLY file."
         ) from error
     triangles = [mesh.tri_indices(i) for i in range(mesh.num_tris)]
-    faces = np.array([[triangle[k] for k in range(3)] for triangle in triangles])
-    return np.array(mesh.vertices(), dtype=float), faces
+    faces = [[triangle[k] for k in range(3)] for triangle in triangles]
+    return np.array(mesh.vertices(), dtype=float), np.array(faces, dtype=np.int64).reshape(-1, 3)

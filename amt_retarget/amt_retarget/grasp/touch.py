@@ -31,8 +31,13 @@ def grasp_by_distance(
     """The grasp of a hand whose joints [21, 3] (object's frame, m) are at an object.
 
     Every sample of the surface within `distance` (m) of a joint is a contact of the part whose
-    joint is nearest. Raises RetargetError where nothing is that close.
+    joint is nearest. Raises RetargetError where nothing is that close, and for
+    a distance that is not above 0.
     """
+    if not 0.0 < distance < np.inf:
+        raise RetargetError(
+            f"The distance that counts as a touch must be more than 0 mm, not {1000 * distance:g}."
+        )
     joints = np.asarray(joints, dtype=float)
     order = [joint for part in PART_JOINTS.values() for joint in part]
     parts = np.repeat(np.arange(len(PART_JOINTS)), [len(part) for part in PART_JOINTS.values()])

@@ -1,0 +1,70 @@
+"""MuJoCo model of the hand without its arm, and an object: for pictures and trials of grasps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amt_retarget.robot.description import FINGERS, PALM_FRAME
+from amt_retarget.simulation.engine import import_mujoco
+from amt_retarget.simulation.model import build_spec
+
+if TYPE_CHECKING:
+    import mujoco
+
+Array = NDArray[np.float64]
+
+OBJECT = "object"
+"""Name of the object's body, geom and mesh."""
+HAND_PREFIX = "robot/"
+"""Before every name of the hand's bodies, joints and actuators."""
+OBJECT_GROUP = 0
+OBJECT_COLOUR = (0.93, 0.76, 0.22, 1.0)
+
+
+def build_hand_and_object(
+    arm: str, hand: str, vertices: Array, faces: NDArray[np.int64], mass: float
+) -> mujoco.MjSpec:
+    """The hand, whose palm_link stands where the world's origin is, and an object that is free.
+
+    arm, hand: as in `Robot.load`; only the hand is taken. vertices [V, 3] (m) and faces [F, 3] of
+    the object's mesh, of which MuJoCo lets the convex hull collide; mass: kg. `place_palm` puts the
+    palm elsewhere. There is no gravity.
+    """
+    mujoco = import_mujoco()
+    robot = build_spec(arm, hand)
+    spec = mujoco.MjSpec()
+    spec.option.timestep = robot.option.timestep
+    spec.option.integrator = robot.option.integrator
+    spec.option.gravity = [0.0, 0.0, 0.0]
+    spec.worldbody.add_frame().attach_body(robot.body(PALM_FRAME), HAND_PREFIX, "")
+    # MuJoCo leaves out collisions with a parent only where the parent is not fixed to the world.
+    for link in ("thumb_link_1", *(f"{finger}_link_0" for finger in FINGERS)):
+        spec.add_exclude(bodyname1=HAND_PREFIX + PALM_FRAME, bodyname2=HAND_PREFIX + link)
+
+    mesh = spec.add_mesh(name=OBJECT)
+    mesh.uservert = np.asarray(vertices, dtype=np.float32).ravel()
+    mesh.userface = np.asarray(faces, dtype=np.int32).ravel()
+    mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # the mesh need not be closed
+    body = spec.worldbody.add_body(name=OBJECT)
+    body.add_freejoint(name=OBJECT)
+    body.add_geom(
+        name=OBJECT,
+        type=mujoco.mjtGeom.mjGEOM_MESH,
+        meshname=OBJECT,
+        mass=mass,
+        rgba=OBJECT_COLOUR,
+        group=OBJECT_GROUP,
+    )
+    return spec
+
+
+def place_palm(model: mujoco.MjModel, rotation: Array, position: Array) -> None:
+    """Put palm_link of a `build_hand_and_object` model at rotation [3, 3] and position [3] (m)."""
+    mujoco = import_mujoco()
+    quaternion = np.zeros(4)
+    mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(rotation, dtype=float).ravel())
+    palm = model.body(HAND_PREFIX + PALM_FRAME).id
+    model.body_pos[palm], model.body_quat[palm] = position, quaternion
