@@ -78,7 +78,7 @@ class InverseKinematics:
         self.table_height = table_height
         self._program = QuadraticProgram()
         self._weights = weights
-        self._home = robot.home
+        self.home = robot.home
         arm, hand = len(robot.arm_joint_names), len(robot.hand_joint_names)
         self._arm = slice(0, arm)
         self._posture = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
@@ -153,9 +153,24 @@ class InverseKinematics:
 
         closeness: weights [22] (per rad^2) of the distance to the configuration `start` [22].
         """
+        _, arm_cost, gradient, hessian = self.objective(q, targets)
+        gradient += closeness * (q - start)
+        diagonal = closeness.copy()
+        diagonal[self._arm] += ARM_DAMPING + 2.0 * ARM_DAMPING_PER_RESIDUAL * arm_cost
+        hessian.flat[:: q.size + 1] += diagonal
+        slack, rows = self.kernel.endangered(q, NEAR_M, self.table_height, lower, upper, 1.0)
+        return self._program.solve(hessian, gradient, lower, upper, rows, -slack)
+
+    def objective(
+        self, q: np.ndarray, targets: Targets
+    ) -> tuple[float, float, np.ndarray, np.ndarray]:
+        """What the targets and the posture cost at q [22], and the palm's share of it.
+
+        With the gradient [22] and the Gauss-Newton Hessian [22, 22] of the whole.
+        """
         weights = self._weights
         self._vectors[: len(TIPS)] = targets.tips
-        _, arm_cost, gradient, hessian = self.kernel.least_squares(
+        cost, arm_cost, gradient, hessian = self.kernel.least_squares(
             q,
             self._vectors,
             self._tip_weights,
@@ -166,18 +181,19 @@ class InverseKinematics:
             weights.wrist_rotation,
             False,
         )
+        cost += arm_cost
         if targets.pinch_closeness.any():
             pinch_weights = M2_PER_CM2 * weights.pinch * targets.pinch_closeness
-            _, pinch_gradient, pinch_hessian = self.kernel.lengths(
+            pinch_cost, pinch_gradient, pinch_hessian = self.kernel.lengths(
                 q,
                 np.concatenate([NO_TIPS, targets.pinch_gaps]),
                 np.concatenate([NO_TIPS, pinch_weights]),
             )
+            cost += pinch_cost
             gradient += pinch_gradient
             hessian += pinch_hessian
-        gradient += self._posture * (q - self._home) + closeness * (q - start)
-        diagonal = self._posture + closeness
-        diagonal[self._arm] += ARM_DAMPING + 2.0 * ARM_DAMPING_PER_RESIDUAL * arm_cost
-        hessian.flat[:: q.size + 1] += diagonal
-        slack, rows = self.kernel.endangered(q, NEAR_M, self.table_height, lower, upper, 1.0)
-        return self._program.solve(hessian, gradient, lower, upper, rows, -slack)
+        pull = self._posture * (q - self.home)
+        cost += 0.5 * float(pull @ (q - self.home))
+        gradient += pull
+        hessian.flat[:: q.size + 1] += self._posture
+        return cost, arm_cost, gradient, hessian

@@ -108,7 +108,7 @@ class Retargeter:
             raise RetargetError("Engaging needs 22 finite joint positions of the robot.")
         self._positions = positions
         self._rest()
-        self._limits = self._with_bent_elbow(positions)
+        self._limits = with_bent_elbow(self.limits, positions)
         self._disengage()
 
     def step(
@@ -248,11 +248,13 @@ class Retargeter:
             reasons=reasons,
         )
 
-    def _with_bent_elbow(self, positions: np.ndarray) -> JointLimits:
-        elbow = self.robot.joint_names.index("elbow_joint")
-        lower, upper = self.limits.lower.copy(), self.limits.upper.copy()
-        if positions[elbow] >= 0.0:
-            lower[elbow] = ELBOW_MARGIN_RAD
-        else:
-            upper[elbow] = -ELBOW_MARGIN_RAD
-        return replace(self.limits, lower=lower, upper=upper)
+
+def with_bent_elbow(limits: JointLimits, positions: np.ndarray) -> JointLimits:
+    """The limits with an elbow that stays bent to the side to which it is bent at positions [22]."""
+    elbow = limits.names.index("elbow_joint")
+    lower, upper = limits.lower.copy(), limits.upper.copy()
+    if positions[elbow] >= 0.0:
+        lower[elbow] = ELBOW_MARGIN_RAD
+    else:
+        upper[elbow] = -ELBOW_MARGIN_RAD
+    return replace(limits, lower=lower, upper=upper)
