@@ -167,9 +167,7 @@ class TrajectoryProblem:
             stretched.append(np.where(force != 0.0, penalty, 0.0))
         return _Value(cost, gradient, blocks, stretched)
 
-    def _frame(
-        self, q: Array, targets: Targets | None, goal: Array
-    ) -> tuple[float, Array, Array]:
+    def _frame(self, q: Array, targets: Targets | None, goal: Array) -> tuple[float, Array, Array]:
         """Cost, gradient [n] and Hessian [n, n] of what concerns one frame alone."""
         kinematics = self._kinematics
         if targets is None:
