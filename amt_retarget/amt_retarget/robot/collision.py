@@ -259,9 +259,7 @@ def _around_box(
     ]
 
 
-def _inner_edge(
-    robot: Robot, link: str, shapes: Sequence[pinocchio.GeometryObject]
-) -> _Capsule:
+def _inner_edge(robot: Robot, link: str, shapes: Sequence[pinocchio.GeometryObject]) -> _Capsule:
     """A thin capsule in the edge of a box along y, at its lower end in z and upper end in x."""
     if _kinds(shapes) != ["Box"]:
         raise _unknown_shapes(link, "one box", shapes)

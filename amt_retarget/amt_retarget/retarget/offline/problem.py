@@ -164,7 +164,10 @@ class TrajectoryProblem:
                 actual += barrier * float(np.sum(np.log(after / before)))
             gain = actual / expected
             if DEBUG:
-                print(_, f"mu {barrier:.1e} cost {value.cost:.3f} new {new.cost:.3f} gain {gain:.2f} damp {damping:.2g} share {share:.3f} step {np.abs(step).max():.2e}")
+                print(
+                    _,
+                    f"mu {barrier:.1e} cost {value.cost:.3f} new {new.cost:.3f} gain {gain:.2f} damp {damping:.2g} share {share:.3f} step {np.abs(step).max():.2e}",
+                )
             if not gain > 0.0:  # also refuses NaN
                 damping, growth = damping * growth, 2.0 * growth
                 continue
@@ -179,7 +182,11 @@ class TrajectoryProblem:
                     forces + dual * (wanted - forces), 1e-8 * barrier / after, 1e8 * barrier / after
                 )
             motion, value = motion + share * step, new
-            if share * np.max(np.abs(step)) < CONVERGED_RAD and barrier <= LAST_BARRIER and share > .9:
+            if (
+                share * np.max(np.abs(step)) < CONVERGED_RAD
+                and barrier <= LAST_BARRIER
+                and share > 0.9
+            ):
                 return motion
             if gain > GOOD_GAIN and share > 0.5:
                 barrier = max(BARRIER_SHARE * barrier, LAST_BARRIER)
@@ -238,4 +245,6 @@ class TrajectoryProblem:
     def _add_smoothing(self, matrix: BandedMatrix) -> None:
         frames, joints = self._goals.shape
         matrix.add_differences(np.broadcast_to(self._smoothing, (frames + JERK, joints)), JERK)
-DEBUG=0
+
+
+DEBUG = 0
