@@ -30,7 +30,7 @@ from amt_retarget.safety.limits import JointLimits
 
 Array = NDArray[np.float64]
 
-CUTOFF_HZ = 1.7
+CUTOFF_HZ = 1.75
 RATE_RANGE_HZ = (10.0, 240.0)
 MAX_FRAMES = 36_000
 """20 minutes at 30 Hz; the optimisation needs about 50 kB a frame."""
