@@ -32,7 +32,7 @@ SIGNS = np.array([1.0, -1.0])[:, None, None]
 
 
 def difference_bounds(limits: JointLimits, dt: float) -> Bounds:
-    """Lower and upper bound [n] of the differences of order 0, 1 and 2, for frames of dt seconds."""
+    """Lower and upper bound [n] of differences of order 0, 1 and 2, for frames of dt seconds."""
     velocity, acceleration = limits.velocity * dt, limits.acceleration * dt**2
     return [(limits.lower, limits.upper), (-velocity, velocity), (-acceleration, acceleration)]
 

@@ -34,20 +34,21 @@ from amt_retarget.safety.limits import JointLimits
 Array = NDArray[np.float64]
 
 GOAL_CLOSENESS = 2.0
-"""Of a joint to its goal, per rad^2: a finger has four joints for the three coordinates of a tip."""
+"""Of a joint to its goal, per rad^2: a finger has four joints for three coordinates of its tip."""
 SPRING_PER_M2 = 3e7
 """Stiffness of the minimum distances in the end; costs are of the order of cm^2."""
 SPRING_LENGTH_M = 3e-4
 """So much before the minimum distance they begin: a push of 9000 per metre uses it up."""
 FIRST_BARRIER, LAST_BARRIER = 1e-1, 1e-5
-"""Weight of the barrier. In the end all bounds together cost less than 1 cm^2 in a whole sequence."""
+"""Weight of the barrier: in the end all bounds of a sequence together cost less than 1 cm^2."""
 BARRIER_SHARE = 0.2
 """What is left of the weight each time it is lowered, after a step that went well:"""
 GOOD_GAIN, GOOD_SHARE, GOOD_DAMPING = 0.3, 0.5, 1.0
 """at least so much of the expected gain, so much of the step, and at most this damping."""
 LEAST_DAMPING = 1e-3
-CONVERGED_RAD = 2e-3
-MAX_STEPS = 200
+CONVERGED_SHARE = 2e-5
+"""A step that could lower the cost by less than this share of it is the last."""
+MAX_STEPS = 300
 JERK = 3
 """Order of the differences that are made small."""
 
@@ -137,7 +138,7 @@ class TrajectoryProblem:
                 if gain > GOOD_GAIN and share > GOOD_SHARE:
                     barrier.weight = max(BARRIER_SHARE * barrier.weight, LAST_BARRIER)
                     value = self._evaluate(motion, barrier.weight)
-            elif np.max(np.abs(step)) < CONVERGED_RAD:
+            elif -0.5 * slope < CONVERGED_SHARE * value.cost:
                 return motion
         raise RetargetError(
             f"The trajectory has not converged in {MAX_STEPS} steps: cut the recording where the "
