@@ -48,30 +48,32 @@ def write_plot(path: Path, title: str, trajectory: Trajectory, numbers: Figures)
         raise RetargetError("Plots need matplotlib: pip install matplotlib") from error
 
     with rc_context(STYLE):
-        figure = Figure(figsize=(16.0, 13.0), dpi=100, layout="constrained")
-        grid = figure.add_gridspec(6, 12)
-        names = list(trajectory.limits.names)
+        figure = Figure(figsize=(16.0, 13.0), dpi=100)
+        rows = figure.add_gridspec(
+            6, 1, left=0.035, right=0.985, bottom=0.04, top=0.925, hspace=0.32
+        )
         first = None
-        for row, prefix in enumerate(("arm", *FINGERS)):
-            joints = [
-                i
-                for i, name in enumerate(names)
-                if name.startswith(prefix) or (prefix == "arm" and not name.startswith(FINGERS))
-            ]
-            width = 12 // len(joints)
-            for place, joint in enumerate(joints):
-                where = grid[row, place * width : (place + 1) * width]
-                axes = figure.add_subplot(where, sharex=first)
+        for row, joints in enumerate(_joint_rows(trajectory.limits.names)):
+            places = rows[row].subgridspec(1, len(joints), wspace=0.24)
+            for column, joint in enumerate(joints):
+                axes = figure.add_subplot(places[column], sharex=first)
                 first = first or axes
                 _draw_joint(axes, trajectory, joint)
-        _draw_tips(figure.add_subplot(grid[5, :4], sharex=first), trajectory)
-        _draw_slack(figure.add_subplot(grid[5, 4:8], sharex=first), trajectory)
-        _draw_use(figure.add_subplot(grid[5, 8:], sharex=first), trajectory)
+        places = rows[5].subgridspec(1, 3, wspace=0.14)
+        for column, draw in enumerate((_draw_tips, _draw_slack, _draw_use)):
+            draw(figure.add_subplot(places[column], sharex=first), trajectory)
         handles, labels = first.get_legend_handles_labels() if first else ([], [])
-        figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False)
-        figure.suptitle(f"{title}\n{_summary(numbers)}", x=0.01, ha="left", fontsize=11)
+        figure.legend(handles, labels, loc="upper right", ncols=3, frameon=False)
+        figure.suptitle(f"{title}\n{_summary(numbers)}", x=0.012, y=0.985, ha="left", fontsize=11)
         with whole_file(path) as temporary:
             figure.savefig(temporary)
+
+
+def _joint_rows(names: tuple[str, ...]) -> list[list[int]]:
+    """Indices of the arm's joints, then of each finger's."""
+    arm = [i for i, name in enumerate(names) if not name.startswith(FINGERS)]
+    fingers = [[i for i, name in enumerate(names) if name.startswith(one)] for one in FINGERS]
+    return [arm, *fingers]
 
 
 def _summary(numbers: Figures) -> str:
@@ -141,7 +143,8 @@ def _shade_bridged(axes: Axes, trajectory: Trajectory) -> None:
     missing = np.concatenate([[False], ~trajectory.seen, [False]]).astype(int)
     starts, ends = np.flatnonzero(np.diff(missing) > 0), np.flatnonzero(np.diff(missing) < 0)
     half = 0.5 / trajectory.rate_hz
-    for start, end in zip(starts, ends, strict=True):
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         first, last = trajectory.times[start] - half, trajectory.times[end - 1] + half
-        axes.axvspan(first, last, color=BRIDGED, linewidth=0, zorder=0, label="no hand")
+        label = None if i else "no hand"
+        axes.axvspan(first, last, color=BRIDGED, linewidth=0, zorder=0, label=label)
     axes.set_xlim(trajectory.times[0], trajectory.times[-1])
