@@ -271,6 +271,16 @@ def test_command_does_the_good_tells_the_bad_and_skips_the_done(tmp_path, capsys
     assert (out / "good.npz").stat().st_mtime_ns > before
 
 
+def test_command_never_overwrites_a_recording(tmp_path, capsys):
+    path = tmp_path / "hand.npz"
+    np.savez(path, joints=waving_hand(10))
+    before = path.read_bytes()
+    with pytest.raises(SystemExit):
+        main([str(path), "--out", str(tmp_path)])
+    assert "would replace it" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -71,7 +71,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> int:
     """Process all recordings, print the table; returns how many failed."""
-    from tqdm import tqdm
+    try:
+        from tqdm import tqdm
+    except ImportError as error:
+        raise RetargetError("The progress bar needs tqdm: pip install tqdm") from error
 
     options = Options(
         robot=arguments.robot,
@@ -133,6 +136,8 @@ def main(arguments: list[str] | None = None) -> None:
         failed = run(parse(arguments))
     except RetargetError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped: what is finished is in the folder of results.")
     if failed:
         sys.exit(1)
 

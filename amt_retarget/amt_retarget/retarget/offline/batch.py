@@ -63,6 +63,8 @@ def process(path: Path, out: Path, options: Options) -> Outcome:
     start = time.perf_counter()
     result = out / f"{path.stem}.npz"
     try:
+        if result.resolve() == path.resolve():
+            raise RetargetError("its result would replace it: choose another --out.")
         joints = read_joints(path, options)
         mark = fingerprint(path, options)
         if is_done(result, mark):
