@@ -108,3 +108,17 @@ class Kernel:
 
         A step moves every joint by something from lower [n] to upper [n] (rad).
         """
+    def can_stop(
+        self,
+        q: ndarray,
+        velocities: ndarray,
+        decelerations: ndarray,
+        dt: float,
+        least: float,
+        table: float,
+    ) -> bool:
+        """Whether no slack falls below `least` (m) on the way to a standstill.
+
+        From q [n] at velocities [n] (rad/s) every joint brakes with its own deceleration [n]
+        (rad/s^2), in steps of dt seconds.
+        """

@@ -265,7 +265,32 @@ class Kernel {
         return rows(collisions_.near(within, table, &reach, slack_.data(), gradients_.data()));
     }
 
+    // Whether braking to a standstill, every joint with its own deceleration in steps of dt, keeps all slacks.
+    bool can_stop(const Array& q, const Array& velocities, const Array& decelerations, double dt, double least,
+                  double table) {
+        const int n = tree_.size();
+        checked(q, n, "q");
+        checked(velocities, n, "velocities");
+        const double* deceleration = checked(decelerations, n, "decelerations");
+        std::vector<double> position(q.data(), q.data() + n), velocity(velocities.data(), velocities.data() + n);
+        for (int round = 0; round < MOST_BRAKING_STEPS; ++round) {
+            tree_.place(position.data());
+            if (collisions_.near(least, table, nullptr, slack_.data(), gradients_.data()) > 0) return false;
+            bool moving = false;
+            for (int i = 0; i < n; ++i) {
+                const double most = deceleration[i] * dt;
+                velocity[i] -= std::min(std::max(velocity[i], -most), most);
+                position[i] += velocity[i] * dt;
+                moving = moving || velocity[i] != 0.0;
+            }
+            if (!moving) return true;
+        }
+        return false;
+    }
+
   private:
+    static constexpr int MOST_BRAKING_STEPS = 1000;
+
     py::tuple rows(py::ssize_t count) const {
         const py::ssize_t n = tree_.size();
         Array slack(count), gradients({count, n});
@@ -315,5 +340,6 @@ PYBIND11_MODULE(_kernel, module) {
         .def("minimise", &Kernel::minimise)
         .def("lengths", &Kernel::lengths)
         .def("near", &Kernel::near)
+        .def("can_stop", &Kernel::can_stop)
         .def("endangered", &Kernel::endangered);
 }

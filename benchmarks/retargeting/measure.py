@@ -82,18 +82,19 @@ def measure(robot: Robot, check: CollisionCheck, sequence: Sequence, out: Path) 
     runs = {kind: _peer_run(robot, peers[kind], timed[kind], joints) for kind in KINDS}
     targets = live.targets()
     raw, positions = np.moveaxis(timed["live"].outputs, 1, 0)
-    smooth = ours.offline(robot, raw, sequence.rate_hz)
-    for name, q, times in (("live", positions, timed["live"]), ("offline", smooth, None)):
-        runs[name] = _run(robot, q, raw, targets.tips, targets.scale, times)
+    runs["live"] = _run(robot, positions, raw, targets.tips, targets.scale, timed["live"])
+    whole = ours.offline(robot, sequence)
+    offline_tips = np.array([one.tips for one in whole.targets if one is not None])
+    runs["offline"] = _run(
+        robot, whole.positions, whole.goals, offline_tips, whole.scale, timed=None
+    )
 
     figures: dict[str, Any] = {"frames": len(joints), "rate_hz": sequence.rate_hz}
     figures["methods"] = {
         name: run_figures(robot, check, sequence, run) for name, run in runs.items()
     }
-    for names in (["vector"], ["live", "offline"]):  # runs with the same targets
-        together = [runs[name] for name in names]
-        for name, floor in zip(names, _floor_figures(robot, together, out / "floor"), strict=True):
-            figures["methods"][name] |= floor
+    for name in ("vector", "live", "offline"):
+        figures["methods"][name] |= _floor_figures(robot, runs[name], out / "floor")
     for name in ("live", "offline"):
         figures["methods"][name] |= _palm_figures(runs[name], targets)
     figures["hand_only"] = _hand_only_figures(robot, peers["vector"], timed, joints)
@@ -163,6 +164,7 @@ def run_figures(
         "raw_tip_error": float(raw_errors.mean()),
         "tip_error_p95": float(np.percentile(errors, 95)),
         "tip_error_person": float(errors.mean() / run.scale),
+        "raw_tip_error_person": float(raw_errors.mean() / run.scale),
         "stretch_error": float(np.abs(metrics.stretch(run.points.fingers) - stretch).mean()),
         "lag": metrics.lag_seconds(run.positions[:, hand], run.raw[:, hand], rate),
         "target_lag": metrics.lag_seconds(flat(run.points.tips), flat(run.targets), rate),
@@ -192,23 +194,18 @@ def run_figures(
     return figures
 
 
-def _floor_figures(robot: Robot, runs: list[Run], cache: Path) -> list[dict[str, float]]:
-    """How much of the tip error of runs with the same targets no method could avoid."""
+def _floor_figures(robot: Robot, run: Run, cache: Path) -> dict[str, float]:
+    """How much of the tip error of a run no method could avoid."""
     hand = slice(len(robot.arm_joint_names), None)
-    found = np.stack([q[:, hand] for run in runs for q in (run.raw, run.positions)])
-    floor = reachable_floor(robot, runs[0].targets, found, cache)
-    figures = []
-    for run in runs:
-        errors = metrics.tip_errors(run.points.tips, run.targets)
-        raw_errors = metrics.tip_errors(run.raw_points.tips, run.targets)
-        figures.append(
-            {
-                "floor": float(np.nanmean(floor)),
-                "above_floor": float(np.nanmean(errors - floor)),
-                "raw_above_floor": float(np.nanmean(raw_errors - floor)),
-            }
-        )
-    return figures
+    found = np.stack([run.raw[:, hand], run.positions[:, hand]])
+    floor = reachable_floor(robot, run.targets, found, cache)
+    errors = metrics.tip_errors(run.points.tips, run.targets)
+    raw_errors = metrics.tip_errors(run.raw_points.tips, run.targets)
+    return {
+        "floor": float(np.nanmean(floor)),
+        "above_floor": float(np.nanmean(errors - floor)),
+        "raw_above_floor": float(np.nanmean(raw_errors - floor)),
+    }
 
 
 def _palm_figures(run: Run, targets: ours.Targets) -> dict[str, float]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 from amt_retarget.retarget.hand_frame import Side, hand_frame
 from amt_retarget.retarget import targets as retarget_targets
 from amt_retarget.retarget.hand_only import HandRetargeter
 from amt_retarget.retarget.inverse_kinematics import InverseKinematics, Weights
 from amt_retarget.retarget.kinematics import FINGERTIP_RADIUS_M
+from amt_retarget.retarget.offline.sequence import Trajectory, retarget_sequence
 from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.retarget.solver import Retargeter
 from amt_retarget.retarget.targets import finger_targets
@@ -23,7 +23,6 @@ from benchmarks.retargeting.sequences import Sequence
 
 LEAD_IN_S = 2.0
 """The robot gets to the first frame's pose in this time before anything is measured."""
-OFFLINE_CUTOFF_HZ = 2.0
 NO_PINCH = np.zeros(3)
 SETTINGS = RetargetSettings(arm_velocity_scale=1.0)
 """The defaults, with the arm at the UR's own speed limits."""
@@ -80,7 +79,7 @@ class Targets:
     rotation: np.ndarray
     """[T, 3, 3] palm to base."""
     scale: float
-    """Robot size over the person's."""
+    """Robot size over the person's; their mean, while it is refined."""
 
 
 class FullLive:
@@ -92,34 +91,36 @@ class FullLive:
         self._sequence = sequence
         self._side = Side[sequence.side.upper()]
         self._dt = 1.0 / sequence.rate_hz
-        self._wrist_targets: list[np.ndarray] = []
+        self._scales = np.full(len(sequence.joints), np.nan)
         for _ in range(round(LEAD_IN_S * sequence.rate_hz)):
             self._result = self._retargeter.step(sequence.joints[0], self._side, self._dt)
 
     def step(self, index: int) -> np.ndarray:
         """[2, 22] the goal, without limits of speed, and the command (rad) for one frame."""
         self._result = self._retargeter.step(self._sequence.joints[index], self._side, self._dt)
+        self._scales[index] = self._result.scale
         return np.stack([self._result.goal, self._result.positions])
 
     def targets(self) -> Targets:
         """What the frames of the sequence asked for, in hindsight."""
-        scale = self._result.scale
         mirror = self._side != Side[self._retargeter.robot.hand.upper()]
         frames = [hand_frame(joints, self._side) for joints in self._sequence.joints]
         known = [frame for frame in frames if frame is not None]
         assert len(known) == len(frames), "a sequence without a hand in some frame"
         return Targets(
             tips=np.array(
-                [finger_targets(one, scale, mirror, FINGERTIP_RADIUS_M)[0] for one in known]
+                [
+                    finger_targets(one, scale, mirror, FINGERTIP_RADIUS_M)[0]
+                    for one, scale in zip(known, self._scales, strict=True)
+                ]
             ),
             wrist=np.array([self._retargeter._wrist.target(one.wrist) for one in known]),
             rotation=np.array([one.rotation for one in known]),
-            scale=scale,
+            scale=float(np.mean(self._scales)),
         )
 
 
-def offline(robot: Robot, goals: np.ndarray, rate_hz: float) -> np.ndarray:
-    """[T, 22] a whole trajectory at once, from the live goals [T, 22]: low-pass without lag."""
-    limits = joint_limits(robot)
-    low_pass = butter(2, OFFLINE_CUTOFF_HZ, fs=rate_hz, output="sos")
-    return np.clip(sosfiltfilt(low_pass, goals, axis=0), limits.lower, limits.upper)
+def offline(robot: Robot, sequence: Sequence) -> Trajectory:
+    """The whole sequence at once."""
+    side = Side[sequence.side.upper()]
+    return retarget_sequence(robot, sequence.joints, side, sequence.rate_hz, SETTINGS)

@@ -40,6 +40,10 @@ RANGES = {
     "max_accel": (5.0, 0.1, 50.0, "acceleration limit of the arm's joints (rad/s^2)"),
     "hand_max_accel": (100.0, 1.0, 500.0, "acceleration limit of the hand's joints (rad/s^2)"),
     "ramp_time_s": (1.0, 0.0, 10.0, "time in which the speeds grow after engaging (s)"),
+    "hand_smoothing_hz": (3.8, 0.5, 30.0, "fingers: lower is smoother, higher is faster (Hz)"),
+    "arm_smoothing_hz": (3.2, 0.5, 30.0, "arm: lower is smoother, higher is faster (Hz)"),
+    "position_scale": (1.0, 0.1, 5.0, "way of the robot's wrist over the person's (relative)"),
+    "table_height": (0.0, -2.0, 2.0, "of a surface that nothing may touch, base frame (m)"),
 }
 """Default, lowest, highest and meaning of the parameters that operators tune."""
 
@@ -60,6 +64,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         self.declare_parameter("base_frame", "base_link")
         self.declare_parameter("position_mode", "relative")
         self.declare_parameter("command_interface", "jtc")
+        self.declare_parameter("compensate_latency", False)
         defaults = RetargetSettings()
         self.declare_parameter("workspace_min", list(defaults.workspace_min))
         self.declare_parameter("workspace_max", list(defaults.workspace_max))
@@ -96,11 +101,16 @@ class RetargetNode(SelfStartingLifecycleNode):
                 hand_max_accel=self._number("hand_max_accel"),
                 ramp_time_s=self._number("ramp_time_s"),
                 position_mode=self._text("position_mode"),
+                hand_smoothing_hz=self._number("hand_smoothing_hz"),
+                arm_smoothing_hz=self._number("arm_smoothing_hz"),
+                position_scale=self._number("position_scale"),
+                table_height=self._number("table_height"),
                 workspace_min=tuple(self.get_parameter("workspace_min").value),
                 workspace_max=tuple(self.get_parameter("workspace_max").value),
             ),
         )
         self._watchdog = InputWatchdog(self._number("input_timeout_s"))
+        self._compensates_latency = bool(self.get_parameter("compensate_latency").value)
         self._base_frame = self._text("base_frame")
         self._drivers = DriverPublishers(self, interface)
         self._commands = self.create_publisher(JointState, topics.JOINT_COMMAND, topics.KEPT_QOS)
@@ -213,7 +223,8 @@ class RetargetNode(SelfStartingLifecycleNode):
         if joints is None or reasons or self._states.state == State.FAULT:
             result = self._retargeter.hold(dt)
         else:
-            result = self._retargeter.step(joints, self._side, dt)
+            age = self._watchdog.input_age() if self._compensates_latency else 0.0
+            result = self._retargeter.step(joints, self._side, dt, age)
         solve_time = time.perf_counter() - start
         checked = self._guard.check(result.positions, dt)
         reasons |= result.reasons

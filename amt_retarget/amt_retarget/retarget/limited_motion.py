@@ -26,6 +26,11 @@ BRAKING_SHARE = 0.5
 """Of the deceleration that all joints together can give two links that near each other."""
 BRAKING_STEPS = 4.0
 """Pairs that cannot meet in so many steps need not brake yet."""
+STOP_TOLERANCE_M = 5e-4
+"""Of distances on the way to a standstill."""
+LEAST_BRAKING_STEP_S = 0.02
+BRAKING = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of braking that are tried in turn."""
 OVERSHOOT_RAD = 0.03
 """About the most that a joint runs past a goal that stops dead."""
 CORRECTIONS = 3
@@ -74,21 +79,41 @@ class LimitedMotion:
         smooth = smoothing.next(ahead, positions, velocities, accelerations)
         wanted = self._stoppable(smooth - positions, goal - positions, limits, dt, speed)
         wanted = np.minimum(np.maximum(wanted, lower), upper)
-        return self._keeping_apart(wanted, positions, lower, upper, limits, dt, 0.0)
+        reached = self._keeping_apart(wanted, positions, lower, upper, limits, dt)
+        return (
+            None
+            if reached is None
+            else self._stopping_clear(reached, positions, velocities, limits, dt)
+        )
 
-    def brake(
-        self, positions: np.ndarray, velocities: np.ndarray, limits: JointLimits, dt: float
-    ) -> np.ndarray | None:
-        """Positions [22] (rad) of the next command when all joints are to stop, or None.
+    def _stopping_clear(
+        self,
+        reached: np.ndarray,
+        positions: np.ndarray,
+        velocities: np.ndarray,
+        limits: JointLimits,
+        dt: float,
+    ) -> np.ndarray:
+        """`reached` [22], or as much braking instead that the way to a standstill is clear after it.
 
-        Links keep apart also on the way to a standstill; those that are too near already may stay.
+        So by induction there always is such a way, whatever comes in: the one on which all joints
+        brake. It is the way that a hold takes. Links that are too near already may stay so.
         """
-        lower, upper = limits.velocity_bounds(positions, velocities, dt)
-        lower, upper = lower * dt, upper * dt
         slack, _ = self._kernel.near(positions, 0.0, self._table_height)
-        wanted = np.minimum(np.maximum(0.0, lower), upper)
-        nearest = float(np.min(slack, initial=0.0))
-        return self._keeping_apart(wanted, positions, lower, upper, limits, dt, nearest)
+        least = np.min(slack, initial=0.0) - STOP_TOLERANCE_M
+        braked, _ = limits.brake(positions, velocities, dt)
+        for share in BRAKING:
+            braking = reached + share * (braked - reached)
+            if self._kernel.can_stop(
+                braking,
+                (braking - positions) / dt,
+                limits.acceleration,
+                max(dt, LEAST_BRAKING_STEP_S),
+                least,
+                self._table_height,
+            ):
+                break
+        return braking
 
     def _keeping_apart(
         self,
@@ -98,16 +123,15 @@ class LimitedMotion:
         upper: np.ndarray,
         limits: JointLimits,
         dt: float,
-        nearest: float,
     ) -> np.ndarray | None:
-        """Positions [22] after the step nearest to `wanted` [22] from which links can stay apart.
+        """Positions [22] after the step nearest to `wanted` [22] that keeps links apart.
 
-        lower, upper: [22] of the step (rad). nearest: least slack of two links (m), 0 or below.
+        lower, upper: [22] of the step (rad).
         """
         slack, rows = self._kernel.endangered(
             positions, NEAR_M, self._table_height, lower, upper, BRAKING_STEPS
         )
-        least = -self._closing_speed(slack - nearest, rows, limits, dt) * dt
+        least = -self._closing_speed(slack, rows, limits, dt) * dt
         step = np.zeros_like(positions)
         hessian = np.eye(positions.size)
         for _ in range(CORRECTIONS):
@@ -118,10 +142,10 @@ class LimitedMotion:
                 return None
             step = step + change
             # Distances are not linear in the joints: look again where the step leads.
-            now, rows = self._kernel.near(positions + step, nearest, self._table_height)
-            if now.size == 0 or np.min(now) > nearest - SLACK_TOLERANCE_M:
+            now, rows = self._kernel.near(positions + step, 0.0, self._table_height)
+            if now.size == 0 or np.min(now) > -SLACK_TOLERANCE_M:
                 break
-            least = nearest - now
+            least = -now
         return positions + step
 
     def _faster_in_a_pinch(self, cutoff: np.ndarray, closeness: np.ndarray) -> np.ndarray:

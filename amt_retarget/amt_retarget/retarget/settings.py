@@ -41,7 +41,7 @@ class RetargetSettings:
     """Lower corner of the box that the wrist's target is kept in, robot base frame, m."""
     workspace_max: tuple[float, float, float] = (1.0, 1.0, 1.2)
     """Upper corner of that box."""
-    hand_smoothing_hz: float = 3.6
+    hand_smoothing_hz: float = 3.8
     """Cutoff of the fingers' smoothing: lower is smoother, higher follows faster."""
     arm_smoothing_hz: float = 3.2
     """Cutoff of the arm's smoothing."""

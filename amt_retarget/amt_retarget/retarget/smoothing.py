@@ -12,6 +12,9 @@ import math
 
 import numpy as np
 
+PREDICTION_TIME_S = 0.05
+LONGEST_DELAY_S = 0.15
+
 
 class Smoothing:
     """The filter of n joints for one step of dt seconds.
@@ -53,3 +56,27 @@ class Smoothing:
             + self._velocity * velocities * self._dt
             + self._acceleration * accelerations * self._dt**2
         )
+
+
+class Prediction:
+    """Where a motion that is seen late is now: its last position, and its velocity for the delay."""
+
+    def __init__(self) -> None:
+        self._last: np.ndarray | None = None
+        self._velocity: np.ndarray = np.zeros(1)
+
+    def ahead(self, positions: np.ndarray, dt: float, delay: float) -> np.ndarray:
+        """Positions [n] `delay` seconds on; dt: seconds since the last call.
+
+        The velocity is a mean over about PREDICTION_TIME_S, and no delay above LONGEST_DELAY_S is
+        made up for: after that long a hand does something else.
+        """
+        if self._last is None:
+            self._velocity = np.zeros_like(positions)
+        else:
+            share = dt / (dt + PREDICTION_TIME_S)
+            self._velocity = self._velocity + share * (
+                (positions - self._last) / dt - self._velocity
+            )
+        self._last = positions
+        return positions + min(max(delay, 0.0), LONGEST_DELAY_S) * self._velocity

@@ -17,6 +17,7 @@ from amt_retarget.retarget.inverse_kinematics import InverseKinematics
 from amt_retarget.retarget.kinematics import FINGERTIP_RADIUS_M
 from amt_retarget.retarget.limited_motion import LimitedMotion
 from amt_retarget.retarget.settings import RetargetSettings
+from amt_retarget.retarget.smoothing import Prediction
 from amt_retarget.retarget.targets import ScaleEstimator, Targets, WristMapper, finger_targets
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
@@ -70,7 +71,9 @@ class Retargeter:
         self.kernel = self._inverse_kinematics.kernel
         arm, hand = len(robot.arm_joint_names), len(robot.hand_joint_names)
         self._motion = LimitedMotion(self._inverse_kinematics, robot)
-        self._cutoff = np.repeat([settings.arm_smoothing_hz, settings.hand_smoothing_hz], [arm, hand])
+        self._cutoff = np.repeat(
+            [settings.arm_smoothing_hz, settings.hand_smoothing_hz], [arm, hand]
+        )
         self._wrist = WristMapper(
             settings.position_mode,
             settings.position_scale,
@@ -92,6 +95,7 @@ class Retargeter:
         self._wrist.release()
         self._jumps = JumpDetector()
         self._reach = ReachMonitor()
+        self._prediction = Prediction()
         self._ramp = 0.0
 
     def engage(self, positions: np.ndarray) -> None:
@@ -118,7 +122,8 @@ class Retargeter:
 
         joints_base: [21, 3] hand joints in the robot's base frame (m). side: LEFT or RIGHT (values
         of hand_frame.Side); a hand of the other side than the robot's is mirrored (see
-        hand_frame.mirrored). dt: seconds since the command before, 0.001 to 0.2.
+        hand_frame.mirrored). dt: seconds since the command before, 0.001 to 0.2. age: seconds since
+        the hand was there, to be made up for by prediction (smoothing.Prediction); 0 for none.
 
         Joints that make no hand (not finite, of an impossible size), an unknown side, a wrist that
         jumps, a wrist target that the arm cannot reach and a failed solve give a `hold` with the
@@ -143,8 +148,9 @@ class Retargeter:
         _, wrist = self.kernel.palm(goal)
         if self._reach.lost(float(np.linalg.norm(wrist - targets.wrist)), dt):
             return self._hold(dt, Reason.TARGET_UNREACHABLE)
+        ahead = self._prediction.ahead(goal, dt, age)
         reached = self._motion.next(
-            goal,
+            np.clip(ahead, self._limits.lower, self._limits.upper),
             targets,
             positions,
             self._velocities,
@@ -177,9 +183,7 @@ class Retargeter:
     def _hold(self, dt: float, reasons: Reason) -> RetargetResult:
         positions = self._checked_positions(dt)
         self._ramp = self._ramped(-dt)
-        reached = self._motion.brake(positions, self._velocities, self._limits, dt)
-        if reached is None:
-            reached, _ = self._limits.brake(positions, self._velocities, dt)
+        reached, _ = self._limits.brake(positions, self._velocities, dt)
         self._move(reached, dt)
         if self._ramp == 0.0:
             self._disengage()
@@ -216,6 +220,7 @@ class Retargeter:
         assert self._positions is not None
         self._wrist.release()
         self._goal = np.clip(self._positions, self._limits.lower, self._limits.upper)
+        self._prediction = Prediction()
         self._ramp = 0.0
 
     def _ramped(self, dt: float) -> float:

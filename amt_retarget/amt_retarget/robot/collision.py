@@ -77,6 +77,10 @@ HAND_LINKS = (
 """Links of the hand that have capsules. What comes near the thumb's short link 1 meets those of its
 neighbours first, and so does the arm near a knuckle."""
 
+THUMB_EDGE = "thumb_link_2"
+"""The link whose edge beside its joint, on the inner side, touches the palm when it is fully bent."""
+EDGE_RADIUS = 0.002
+
 FIRST_ABOVE_TABLE = "forearm_link"
 """From here on the arm can touch its table. (The elbow is on both sides of its joint equally thick,
 so the forearm's part speaks for the upper arm's.)"""
@@ -162,6 +166,9 @@ def collision_model(robot: Robot) -> CollisionModel:
         pairs += between
         tips = _is_fingertip(a) and _is_fingertip(b)
         clearances += [TIP_CLEARANCE if tips else 0.0] * len(between)
+    edge = add(THUMB_EDGE, [_inner_edge(robot, THUMB_EDGE, shapes[THUMB_EDGE])])
+    pairs += product(edge, facing_hand[PALM])
+    clearances += [0.0] * len(facing_hand[PALM])
     for a, b in _arm_pairs():
         between = list(product(facing_arm[a], facing_arm[b]))
         pairs += between
@@ -185,7 +192,7 @@ def _hand_pairs() -> Iterator[tuple[str, str]]:
     """Links of the hand that can touch each other.
 
     The thumb's link 2 and the palm are not among them: beside its joint it is always close to the
-    palm, and fully bent it touches the palm's edge, which is round on the real hand, by 1.6 mm.
+    palm, and only the edge there can touch it (THUMB_EDGE).
     """
     for a, b in (("index", "middle"), ("middle", "ring")):
         for i, j in product((1, 2, 3), repeat=2):
@@ -250,6 +257,17 @@ def _around_box(
         )
         for offset in product(x, y)
     ]
+
+
+def _inner_edge(robot: Robot, link: str, shapes: Sequence[pinocchio.GeometryObject]) -> _Capsule:
+    """A thin capsule in the edge of a box along y, at its lower end in z and upper end in x."""
+    if _kinds(shapes) != ["Box"]:
+        raise _unknown_shapes(link, "one box", shapes)
+    (box,) = shapes
+    x, y, z = box.geometry.halfSide - EDGE_RADIUS
+    place = box.placement.act
+    start, end = place(np.array([x, -y, -z])), place(np.array([x, y, -z]))
+    return _Capsule(_joint(robot, box), start, end, EDGE_RADIUS)
 
 
 def _around_cylinder(robot: Robot, link: str, shape: pinocchio.GeometryObject) -> _Capsule:

@@ -41,8 +41,14 @@ def at_even_times(joints: Array, times: Array, rate_hz: float) -> Array:
     Linear between two samples; NaN between samples more than MAX_GAP_S apart. Raises RetargetError
     when the times are not T finite, increasing numbers.
     """
-    if times.shape != (len(joints),) or not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
-        raise RetargetError(f"times must be {len(joints)} finite numbers, each above the one before.")
+    if (
+        times.shape != (len(joints),)
+        or not np.all(np.isfinite(times))
+        or np.any(np.diff(times) <= 0)
+    ):
+        raise RetargetError(
+            f"times must be {len(joints)} finite numbers, each above the one before."
+        )
     even = times[0] + np.arange(int((times[-1] - times[0]) * rate_hz + 1e-6) + 1) / rate_hz
     after = np.clip(np.searchsorted(times, even), 1, len(times) - 1)
     before = after - 1

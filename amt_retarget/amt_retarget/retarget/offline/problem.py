@@ -1,20 +1,21 @@
 """One optimisation over all joints in all frames of a motion.
 
-Minimised over positions q_t of all frames t together is
+Minimised over the positions q_t of all frames t together is
 
-    sum_t f_t(q_t) + c/2 |q_t - goal_t|^2 + 1/2 sum_j rho_j |third difference of joint j|^2
+    sum_t f_t(q_t) + c/2 |q_t - goal_t|^2 + 1/2 sum_j rho_j |third differences of joint j|^2
 
 f_t is what the targets cost at frame t (InverseKinematics.objective). The third differences are the
 jerk times dt^3: their sum of squares is the Whittaker smoother's penalty (Eilers, "A perfect
 smoother", Analytical Chemistry 2003), which weighs past and future alike and so has no lag. The
-weak pull to the goals decides what the targets leave open. A frame without a hand has neither term
-but is drawn to its goal as a joint is drawn to its target elsewhere.
+weak pull to the goals decides what the targets leave open. A frame without a hand is drawn to its
+goal alone, as firmly as joints are drawn to their targets elsewhere. Minimum distances are stiff
+springs that begin a little before the distance is used up.
 
-Position, velocity and acceleration limits are inequalities on the differences of order 0 to 2,
-kept by an augmented Lagrangian (Nocedal and Wright, "Numerical Optimization", 2006, chapter 17).
-Minimum distances are stiff springs that begin a little before the distance is used up. The steps
-are Gauss-Newton steps with Levenberg-Marquardt damping (Nielsen, "Damping parameter in Marquardt's
-method", IMM-REP-1999-05), each with one banded Cholesky factorisation.
+Position, velocity and acceleration limits are bounds on the differences of order 0 to 2. They hold
+in every step, by a primal-dual logarithmic barrier (Nocedal and Wright, "Numerical Optimization",
+2006, chapter 19). The steps are Gauss-Newton steps with Levenberg-Marquardt damping (Nielsen,
+"Damping parameter in Marquardt's method", IMM-REP-1999-05), each with one banded Cholesky
+factorisation.
 """
 
 from __future__ import annotations
@@ -38,16 +39,17 @@ SPRING_PER_M2 = 1e7
 """Stiffness of the minimum distances; the costs are of the order of cm^2."""
 SPRING_LENGTH_M = 3e-4
 """So much before the minimum distance they begin; a push of 3000 per metre uses it up."""
-LIMIT_STIFFNESS = 1000.0
-"""Of a limit's penalty over that of the joint, for frames of LIMIT_FRAME_S."""
-LIMIT_FRAME_S = 1 / 30
-POSITION_MARGIN_RAD = 1e-3
-RATE_SHARE = 0.995
-"""The optimisation keeps away from the limits by what it leaves of the violations when it ends."""
-MULTIPLIER_STEP_RAD = 0.03
-"""When the steps are this small, the multipliers of the limits are worth improving."""
+FIRST_BARRIER, LAST_BARRIER = 1e-1, 1e-5
+"""Weight of the logarithms of the ways to the limits, per bound: of the order of cm^2."""
+BARRIER_SHARE = 0.2
+"""What is left of it after every good step."""
+START_SHARE = 0.95
+"""Of the ways to the limits, what the first motion uses up at most."""
+STEP_SHARE = 0.99
+"""Of the ways to the limits, what a step uses up at most."""
+GOOD_GAIN = 0.3
 CONVERGED_RAD = 2e-3
-MAX_STEPS = 80
+MAX_STEPS = 150
 JERK = 3
 """Order of the differences that are made small."""
 
@@ -65,15 +67,29 @@ def smoothing_weights(stiffness: Array, cutoff_hz: float, dt: float) -> Array:
 
 @dataclass(frozen=True)
 class _Value:
-    """The function that the steps make smaller, at one motion."""
+    """What is minimised, without the barrier, at one motion."""
 
     cost: float
     gradient: Array
     """[T, n]"""
     blocks: Array
-    """[T, n, n] Hessian of all that concerns single frames, without the limits."""
-    stretched: list[Array]
-    """For each order of the limits, [T + order, n] stiffness of the penalties that are in force."""
+    """[T, n, n] Hessian of all that concerns single frames."""
+
+
+@dataclass
+class _Bound:
+    """lower <= differences of one order <= upper, as rows sign * differences + way = limit."""
+
+    order: int
+    lower: Array
+    upper: Array
+    force: Array
+    """[2, T + order, n] of the lower and of the upper bound, positive."""
+
+    def ways(self, motion: Array) -> Array:
+        """[2, T + order, n] to the lower and to the upper bound."""
+        values = differences(motion, self.order)
+        return np.stack([values - self.lower, self.upper - values])
 
 
 class TrajectoryProblem:
@@ -99,56 +115,101 @@ class TrajectoryProblem:
         ]
         self._stiffness: Array = np.median(seen, axis=0)
         self._smoothing = smoothing_weights(self._stiffness, cutoff_hz, dt)
-        rates = [RATE_SHARE * limits.velocity * dt, RATE_SHARE * limits.acceleration * dt**2]
-        self._lower = [limits.lower + POSITION_MARGIN_RAD, *(-rate for rate in rates)]
-        self._upper = [limits.upper - POSITION_MARGIN_RAD, *rates]
-        self._tolerances = [np.full_like(limits.lower, POSITION_MARGIN_RAD)]
-        self._tolerances += [(1.0 / RATE_SHARE - 1.0) * rate for rate in rates]
-        self._penalties = [
-            LIMIT_STIFFNESS * (LIMIT_FRAME_S / dt) ** (2 * order) * self._stiffness
-            for order in range(JERK)
-        ]
-        frames, joints = goals.shape
-        self._multipliers = [np.zeros((frames + order, joints)) for order in range(JERK)]
+        self._limits = (
+            (limits.lower, limits.upper),
+            (-limits.velocity * dt, limits.velocity * dt),
+            (-limits.acceleration * dt**2, limits.acceleration * dt**2),
+        )
 
     def solve(self) -> Array:
-        """The best motion [T, n] (rad).
+        """The best motion [T, n] (rad), inside all limits.
 
-        Raises RetargetError when the steps do not converge, which means that limits and minimum
-        distances leave no way to follow the targets.
+        Raises RetargetError when the steps do not converge.
         """
-        motion = self._smoothed(self._goals)
+        motion = self._start()
+        barrier = FIRST_BARRIER
+        bounds = [
+            _Bound(order, lower, upper, np.zeros((2, len(motion) + order, motion.shape[1])))
+            for order, (lower, upper) in enumerate(self._limits)
+        ]
+        for bound in bounds:
+            bound.force = barrier / bound.ways(motion)
         value = self._evaluate(motion)
         damping, growth = 1.0, 2.0
         for _ in range(MAX_STEPS):
-            matrix = self._hessian(value)
+            ways = [bound.ways(motion) for bound in bounds]
+            gradient = value.gradient.copy()
+            matrix = BandedMatrix(*motion.shape, JERK)
+            matrix.add_blocks(value.blocks)
+            self._add_smoothing(matrix)
+            for bound, way in zip(bounds, ways, strict=True):
+                push = barrier / way
+                gradient += pulled_back(push[1] - push[0], bound.order)
+                matrix.add_differences((bound.force / way).sum(axis=0), bound.order)
             matrix.add_diagonal(damping * self._stiffness)
-            step = -matrix.solve(value.gradient)
-            new = self._evaluate(motion + step)
-            expected = 0.5 * np.sum(step * (damping * self._stiffness * step - value.gradient))
-            gain = (value.cost - new.cost) / expected
+            step = -matrix.solve(gradient)
+            changes = [differences(step, bound.order) for bound in bounds]
+            nearing = max(
+                np.max(np.maximum(-change / way[0], change / way[1]))
+                for change, way in zip(changes, ways, strict=True)
+            )
+            share = min(1.0, STEP_SHARE / max(nearing, 1e-12))
+            new = self._evaluate(motion + share * step)
+            slope = float(np.sum(gradient * step))
+            curvature = -slope - damping * float(np.sum(self._stiffness * step**2))
+            expected = -share * slope - 0.5 * share**2 * curvature
+            now = [bound.ways(motion + share * step) for bound in bounds]
+            actual = value.cost - new.cost
+            for before, after in zip(ways, now, strict=True):
+                actual += barrier * float(np.sum(np.log(after / before)))
+            gain = actual / expected
+            if DEBUG:
+                print(
+                    _,
+                    f"mu {barrier:.1e} cost {value.cost:.3f} new {new.cost:.3f} gain {gain:.2f} damp {damping:.2g} share {share:.3f} step {np.abs(step).max():.2e}",
+                )
             if not gain > 0.0:  # also refuses NaN
                 damping, growth = damping * growth, 2.0 * growth
                 continue
             damping, growth = damping * max(1 / 3, 1.0 - (2.0 * gain - 1.0) ** 3), 2.0
-            motion, value = motion + step, new
-            largest = np.max(np.abs(step))
-            if largest < CONVERGED_RAD and self._within_limits(motion):
+            for bound, way, after, change in zip(bounds, ways, now, changes, strict=True):
+                sign = np.array([1.0, -1.0])[:, None, None]
+                forces = bound.force
+                wanted = barrier / way - forces * sign * change / way
+                falling = np.max((forces - wanted) / forces)
+                dual = min(1.0, STEP_SHARE / max(falling, 1e-12))
+                bound.force = np.clip(
+                    forces + dual * (wanted - forces), 1e-8 * barrier / after, 1e8 * barrier / after
+                )
+            motion, value = motion + share * step, new
+            if (
+                share * np.max(np.abs(step)) < CONVERGED_RAD
+                and barrier <= LAST_BARRIER
+                and share > 0.9
+            ):
                 return motion
-            if largest < MULTIPLIER_STEP_RAD:
-                self._improve_multipliers(motion)
-                value = self._evaluate(motion)
-        raise RetargetError(
-            f"The trajectory has not converged in {MAX_STEPS} steps: the limits or the minimum "
-            "distances leave no way to follow this hand; raise the limits or cut the recording."
-        )
+            if gain > GOOD_GAIN and share > 0.5:
+                barrier = max(BARRIER_SHARE * barrier, LAST_BARRIER)
+        raise RetargetError(f"The trajectory has not converged in {MAX_STEPS} steps.")
 
-    def _smoothed(self, goals: Array) -> Array:
-        """The goals [T, n] smoothed joint by joint, without limits: a place to start from."""
-        matrix = BandedMatrix(*goals.shape, JERK)
+    def _start(self) -> Array:
+        """A motion [T, n] inside all limits: the goals smoothed joint by joint, and the swings of a
+        joint that would pass a limit reduced."""
+        matrix = BandedMatrix(*self._goals.shape, JERK)
         matrix.add_diagonal(self._stiffness)
         self._add_smoothing(matrix)
-        return matrix.solve(self._stiffness * goals)
+        smoothed = matrix.solve(self._stiffness * self._goals)
+        lower, upper = self._limits[0]
+        inset = 0.1 * (upper - lower)
+        middle = np.clip(smoothed.mean(axis=0), lower + inset, upper - inset)
+        swing = smoothed - middle
+        used = np.zeros_like(middle)
+        for order, (low, high) in enumerate(self._limits):
+            values = differences(swing, order)
+            if order == 0:
+                low, high = low - middle, high - middle
+            used = np.maximum(used, np.max(np.maximum(values / low, values / high), axis=0))
+        return middle + swing * np.minimum(1.0, START_SHARE / np.maximum(used, 1e-12))
 
     def _evaluate(self, motion: Array) -> _Value:
         frames, joints = motion.shape
@@ -159,17 +220,9 @@ class TrajectoryProblem:
         jerk = differences(motion, JERK)
         cost += 0.5 * float(np.sum(self._smoothing * jerk**2))
         gradient += pulled_back(self._smoothing * jerk, JERK)
-        stretched = []
-        for order, penalty in enumerate(self._penalties):
-            force = self._limit_forces(motion, order)
-            cost += 0.5 * float(np.sum(force**2 / penalty))
-            gradient += pulled_back(force, order)
-            stretched.append(np.where(force != 0.0, penalty, 0.0))
-        return _Value(cost, gradient, blocks, stretched)
+        return _Value(cost, gradient, blocks)
 
-    def _frame(
-        self, q: Array, targets: Targets | None, goal: Array
-    ) -> tuple[float, Array, Array]:
+    def _frame(self, q: Array, targets: Targets | None, goal: Array) -> tuple[float, Array, Array]:
         """Cost, gradient [n] and Hessian [n, n] of what concerns one frame alone."""
         kinematics = self._kinematics
         if targets is None:
@@ -189,31 +242,9 @@ class TrajectoryProblem:
             hessian += SPRING_PER_M2 * rows.T @ rows
         return cost, gradient, hessian
 
-    def _limit_forces(self, motion: Array, order: int) -> Array:
-        """[T + order, n] forces of the limits: the multipliers after one step of improvement."""
-        penalty = self._penalties[order]
-        shifted = differences(motion, order) + self._multipliers[order] / penalty
-        return penalty * (shifted - np.clip(shifted, self._lower[order], self._upper[order]))
-
-    def _improve_multipliers(self, motion: Array) -> None:
-        self._multipliers = [self._limit_forces(motion, order) for order in range(JERK)]
-
-    def _within_limits(self, motion: Array) -> bool:
-        for order, tolerance in enumerate(self._tolerances):
-            values = differences(motion, order)
-            beyond = np.maximum(self._lower[order] - values, values - self._upper[order])
-            if np.any(beyond > tolerance):
-                return False
-        return True
-
-    def _hessian(self, value: _Value) -> BandedMatrix:
-        matrix = BandedMatrix(*value.gradient.shape, JERK)
-        matrix.add_blocks(value.blocks)
-        self._add_smoothing(matrix)
-        for order, stiffness in enumerate(value.stretched):
-            matrix.add_differences(stiffness, order)
-        return matrix
-
     def _add_smoothing(self, matrix: BandedMatrix) -> None:
         frames, joints = self._goals.shape
         matrix.add_differences(np.broadcast_to(self._smoothing, (frames + JERK, joints)), JERK)
+
+
+DEBUG = 0
