@@ -11,7 +11,7 @@ def solve_box_program(
 ) -> ndarray | None:
     """The x [n] that minimises 1/2 x' H x + g' x over lower <= x <= upper.
 
-    None when H [n, n] is not positive definite.
+    None when H [n, n] is not positive definite or something is not finite.
     """
 
 class Kernel:
@@ -82,8 +82,8 @@ class Kernel:
     ) -> tuple[ndarray, float]:
         """Joints [n] within lower..upper that minimise the cost of least_squares, and that cost.
 
-        Levenberg-Marquardt on from q; no joint moves by more than `trust` in a step. It ends with a step that lowers the cost by less than
-        `least_decrease`, or after `most_steps`.
+        Levenberg-Marquardt on from q; no joint moves by more than `trust` in a step. It ends with a
+        step that lowers the cost by less than `least_decrease`, or after `most_steps`.
         """
     def lengths(
         self, q: ndarray, targets: ndarray, weights: ndarray

@@ -13,32 +13,30 @@ class BoxProgram {
         free_.reserve(n);
     }
 
-    // Writes the solution to x [n]; false when H [n, n] is not positive definite in the free variables.
+    // Writes the solution to x [n]; false when H [n, n] is not positive definite in the free variables or
+    // something is not finite.
     bool solve(const double* hessian, const double* gradient, const double* lower, const double* upper, double* x) {
         for (int i = 0; i < n_; ++i) x[i] = std::min(std::max(0.0, lower[i]), upper[i]);
         double cost = evaluate(hessian, gradient, x);
+        if (!std::isfinite(cost)) return false;
         for (int round = 0; round < MAX_ROUNDS; ++round) {
             free_.clear();
             double steepest = 0.0;
             for (int i = 0; i < n_; ++i) {
-                const bool held = (x[i] <= lower[i] && slope_[i] >= 0.0) || (x[i] >= upper[i] && slope_[i] <= 0.0);
-                if (held) continue;
+                if (at_bound(i, -slope_[i], lower, upper, x)) continue;
                 free_.push_back(i);
                 steepest = std::max(steepest, std::abs(slope_[i]));
             }
             if (free_.empty() || steepest < TOLERANCE) return true;
-            if (!newton_step(hessian)) return false;
+            do {
+                if (!newton_step(hessian)) return false;
+            } while (leave_out_blocked(lower, upper, x));
             bool better = false;
-            for (double share = 1.0; share > 1e-6 && !better; share *= 0.5) {
-                target_.assign(x, x + n_);
-                for (size_t k = 0; k < free_.size(); ++k) {
-                    const int i = free_[k];
-                    target_[i] = std::min(std::max(x[i] + share * step_[k], lower[i]), upper[i]);
-                }
-                const double reached = evaluate(hessian, gradient, target_.data());
-                better = reached < cost;
-                if (better) cost = reached;
+            for (double share = 1.0; share > 0.1 && !better; share *= 0.5) {
+                better = try_step(share, hessian, gradient, lower, upper, x, cost);
             }
+            // Bounds have bent the step too much: as far as it is straight, it leads down.
+            if (!better) better = try_step(straight_share(lower, upper, x), hessian, gradient, lower, upper, x, cost);
             if (!better) return true;  // as good as rounding lets it be
             std::copy(target_.begin(), target_.end(), x);
         }
@@ -48,6 +46,47 @@ class BoxProgram {
   private:
     static constexpr int MAX_ROUNDS = 50;
     static constexpr double TOLERANCE = 1e-12;
+    static constexpr double TOUCHING = 1e-12;  // a variable this near to a bound is at it
+
+    static bool at_bound(int i, double way, const double* lower, const double* upper, const double* x) {
+        return way > 0.0 ? x[i] >= upper[i] - TOUCHING : x[i] <= lower[i] + TOUCHING;
+    }
+
+    // Leaves out the free variables at a bound that the step would push beyond it; whether there are any.
+    bool leave_out_blocked(const double* lower, const double* upper, const double* x) {
+        size_t kept = 0;
+        for (size_t k = 0; k < free_.size(); ++k) {
+            const int i = free_[k];
+            if (!at_bound(i, step_[k], lower, upper, x)) free_[kept++] = i;
+        }
+        const bool any = kept < free_.size();
+        free_.resize(kept);
+        return any;
+    }
+
+    // The share of the step at which the first variable is at a bound, at most 1.
+    double straight_share(const double* lower, const double* upper, const double* x) const {
+        double share = 1.0;
+        for (size_t k = 0; k < free_.size(); ++k) {
+            const double room = (step_[k] > 0.0 ? upper : lower)[free_[k]] - x[free_[k]];
+            if (std::abs(room) < std::abs(share * step_[k])) share = room / step_[k];
+        }
+        return share;
+    }
+
+    // Puts this share of the step, inside the bounds, into target_; whether it costs less, which is the new cost.
+    bool try_step(double share, const double* hessian, const double* gradient, const double* lower, const double* upper,
+                  const double* x, double& cost) {
+        target_.assign(x, x + n_);
+        for (size_t k = 0; k < free_.size(); ++k) {
+            const int i = free_[k];
+            target_[i] = std::min(std::max(x[i] + share * step_[k], lower[i]), upper[i]);
+        }
+        const double reached = evaluate(hessian, gradient, target_.data());
+        if (!(reached < cost)) return false;
+        cost = reached;
+        return true;
+    }
 
     // The cost at x; leaves its gradient in slope_.
     double evaluate(const double* hessian, const double* gradient, const double* x) {

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from amt_retarget._kernel import Kernel
+from amt_retarget._kernel import Kernel, solve_box_program
 from amt_retarget.retarget.inverse_kinematics import VECTORS
 from amt_retarget.retarget.kinematics import (
     CENTRES,
     FINGERS,
     FINGERTIP_RADIUS_M,
+    MIDDLES,
     PALM,
     PALM_LENGTH_M,
     TIPS,
@@ -53,6 +54,7 @@ def expected_points(robot: Robot, q: np.ndarray) -> tuple[np.ndarray, np.ndarray
     for offset in (0.0, -FINGERTIP_RADIUS_M):
         on_frames += [(robot.tip_frames[finger], offset) for finger in FINGERS]
     on_frames += [(f"{finger}_link_2", 0.0) for finger in FINGERS]
+    assert len(on_frames) == MIDDLES[-1] + 1
     points, jacobians = [], []
     for frame, offset in on_frames:
         rotation, position = robot.frame_pose(q, frame)
@@ -107,6 +109,33 @@ class Problem:
             *self.palm_weights,
             newton,
         )
+
+
+def minimise(
+    kernel: Kernel,
+    q: np.ndarray,
+    problem: Problem,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    newton: bool,
+    trust: float = 0.3,
+    most_steps: int = 500,
+) -> tuple[np.ndarray, float]:
+    return kernel.minimise(
+        q,
+        problem.targets,
+        problem.weights,
+        problem.betas,
+        problem.wrist,
+        problem.rotation,
+        *problem.palm_weights,
+        lower,
+        upper,
+        trust,
+        1e-13,
+        most_steps,
+        newton,
+    )
 
 
 def test_points_vectors_and_palm_agree_with_pinocchio(robot, kernel):
@@ -316,6 +345,90 @@ def test_only_what_is_near_has_a_row(robot, kernel):
         assert 0 < slack.size < everything.size
         without_table, _ = kernel.near(q, ALL, -np.inf)
         assert without_table.size == len(collision_model(robot).pairs)
+
+
+def test_endangered_are_those_that_can_meet(robot, kernel):
+    random, steps = np.random.default_rng(6), 4.0
+    for q in random_positions(robot, 5, seed=6):
+        lower, upper = -random.uniform(0.0, 0.05, 22), random.uniform(0.0, 0.05, 22)
+        slack, rows = kernel.near(q, 0.2, 0.0)
+        most = -np.minimum(rows * lower, rows * upper).sum(axis=1) * steps
+        found, found_rows = kernel.endangered(q, 0.2, 0.0, lower, upper, steps)
+        np.testing.assert_array_equal(found, slack[slack < most])
+        np.testing.assert_array_equal(found_rows, rows[slack < most])
+        assert 0 < found.size < slack.size
+
+
+def test_minimise_meets_a_target_that_can_be_met(robot, kernel):
+    random = np.random.default_rng(7)
+    for q in random_positions(robot, 10, seed=7):
+        problem = Problem(np.inf, palm=True)
+        problem.targets = kernel.vectors(q)
+        problem.rotation, problem.wrist = kernel.palm(q)
+        start = np.clip(q + random.normal(0.0, 0.1, 22), robot.lower, robot.upper)
+        for newton in (False, True):
+            reached, cost = minimise(kernel, start, problem, robot.lower, robot.upper, newton)
+            assert cost < 1e-10
+            np.testing.assert_allclose(kernel.palm(reached)[1], problem.wrist, atol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0.02, np.inf])
+@pytest.mark.parametrize("newton", [False, True])
+def test_minimise_ends_where_only_the_bounds_keep_the_cost_up(robot, kernel, beta, newton):
+    for q in random_positions(robot, 5, seed=8):
+        problem = Problem(beta, palm=True)
+        lower = np.maximum(robot.lower, q - 0.3)
+        upper = np.minimum(robot.upper, q + 0.3)
+        reached, cost = minimise(kernel, q, problem, lower, upper, newton)
+        assert np.all(lower <= reached) and np.all(reached <= upper)
+        vector_cost, palm_cost, gradient, _ = problem.solve(kernel, reached, newton)
+        assert cost == pytest.approx(vector_cost + palm_cost, rel=1e-12)
+        assert cost < sum(problem.solve(kernel, q, newton)[:2])
+        pushed = np.where(gradient > 0.0, reached - lower, upper - reached) > 1e-9
+        np.testing.assert_allclose(gradient[pushed], 0.0, atol=1e-4)
+
+
+def test_minimise_takes_steps_within_its_trust(robot, kernel):
+    q, problem = robot.home, Problem(np.inf, palm=True)
+    unmoved, _ = minimise(kernel, q, problem, robot.lower, robot.upper, False, most_steps=0)
+    np.testing.assert_array_equal(unmoved, q)
+    moved, _ = minimise(
+        kernel, q, problem, robot.lower, robot.upper, False, trust=0.05, most_steps=1
+    )
+    assert np.max(np.abs(moved - q)) == pytest.approx(0.05, rel=1e-9)
+    for name in ("lower", "upper"):
+        bounds = {"lower": robot.lower, "upper": robot.upper, name: np.zeros(21)}
+        with pytest.raises(ValueError, match=f"{name} needs 22"):
+            minimise(kernel, q, problem, bounds["lower"], bounds["upper"], False)
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e3, 1e7])
+def test_box_programs_meet_the_conditions_of_an_optimum(condition):
+    random = np.random.default_rng(9)
+    for n in (1, 2, 6, 16, 22):
+        for _ in range(100):
+            turn = np.linalg.qr(random.normal(size=(n, n)))[0]
+            hessian = (turn * np.geomspace(1.0, condition, n)) @ turn.T
+            gradient = random.normal(size=n) * random.choice([0.1, 1.0, 100.0])
+            lower, upper = -random.uniform(0.0, 1.0, n), random.uniform(0.0, 1.0, n)
+            pinned = random.random(n) < 0.1
+            lower[pinned] = upper[pinned]
+            x = solve_box_program(hessian, gradient, lower, upper)
+            assert np.all(lower <= x) and np.all(x <= upper)
+            slope = hessian @ x + gradient
+            pushed = np.where(slope > 0.0, x - lower, upper - x) > 1e-9
+            np.testing.assert_allclose(slope[pushed], 0.0, atol=1e-8 * condition)
+
+
+def test_box_programs_without_an_optimum_have_no_solution():
+    bounds = -np.ones(2), np.ones(2)
+    saddle = np.array([[1.0, 2.0], [2.0, 1.0]])
+    assert solve_box_program(saddle, np.array([0.1, -0.1]), *bounds) is None
+    for wrong in (np.nan, np.inf):
+        assert solve_box_program(np.eye(2), np.array([wrong, 0.0]), *bounds) is None
+        assert solve_box_program(np.full((2, 2), wrong), np.ones(2), *bounds) is None
+    with pytest.raises(ValueError, match="hessian needs 4"):
+        solve_box_program(np.eye(3), np.zeros(2), *bounds)
 
 
 ONE_JOINT = {

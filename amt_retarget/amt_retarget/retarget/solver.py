@@ -137,8 +137,9 @@ class Retargeter:
         if frame is None:
             return self._hold(dt, Reason.INPUT_NOT_FINITE)
         if self._jumps.jumped(frame.wrist, dt):
-            self._wrist.release()
             return self._hold(dt, Reason.INPUT_JUMPED)
+        if self._jumps.moved:
+            self._wrist.release()
         targets = self._targets(frame, Side(side), dt)
         goal = self._inverse_kinematics.solve(self._goal, targets, self._limits, dt)
         if goal is None:

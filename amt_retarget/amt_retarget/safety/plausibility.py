@@ -23,12 +23,15 @@ class JumpDetector:
     """
 
     def __init__(self) -> None:
+        self.moved = False
+        """Whether the last wrist was believed to be elsewhere from then on."""
         self._wrist: np.ndarray | None = None
         self._elsewhere: np.ndarray | None = None
         self._time = 0.0
 
     def jumped(self, wrist: np.ndarray, dt: float) -> bool:
         """Whether the wrist [3] (m) is not to be believed yet. dt: seconds since the last call."""
+        self.moved = False
         reach = JUMP_M + HAND_SPEED_M_S * dt
         if self._wrist is None or np.linalg.norm(wrist - self._wrist) <= reach:
             self._wrist, self._elsewhere = wrist, None
@@ -40,6 +43,7 @@ class JumpDetector:
         if self._time < SETTLED_S:
             return True
         self._wrist, self._elsewhere = wrist, None
+        self.moved = True
         return False
 
 
