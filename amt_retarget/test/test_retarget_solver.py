@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import Side, hand_frame
-from amt_retarget.retarget.kinematics import CENTRES, FINGERTIP_RADIUS_M
+from amt_retarget.retarget.kinematics import FINGERTIP_RADIUS_M
 from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.retarget.solver import ELBOW_MARGIN_RAD, Retargeter
 from amt_retarget.robot.robot import Robot

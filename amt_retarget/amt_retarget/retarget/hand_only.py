@@ -1,4 +1,4 @@
-"""Fingers alone, by the objectives of published methods: to compare with, and for hands without arm.
+"""Fingers alone, by the objectives of published methods: to compare with, or to use without an arm.
 
 The objectives are those of AnyTeleop (Qin et al., RSS 2023, arXiv:2307.04577) as its package
 dex-retargeting has them: `vector` (wrist to fingertips), `dexpilot` (also between fingertips, with

@@ -59,7 +59,7 @@ class Smoothing:
 
 
 class Prediction:
-    """Where a motion that is seen late is now: its last position plus its velocity for the delay."""
+    """Where a motion that is seen late is now: its position and its velocity for the delay."""
 
     def __init__(self) -> None:
         self._last: np.ndarray | None = None
