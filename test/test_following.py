@@ -173,7 +173,8 @@ def test_takes_the_joint_states_of_the_real_drivers(
     arm_names = sorted(robot.arm_joint_names)
     arm = [float(robot.home[robot.joint_names.index(name)]) for name in arm_names]
     publisher = node.create_publisher(JointState, topics.JOINT_STATES, topics.KEPT_QOS)
-    for _ in range(20):
+    deadline = time.monotonic() + 10.0  # two processes have to find each other first
+    while not node.commands and time.monotonic() < deadline:
         publisher.publish(JointState(name=arm_names, position=arm))
         positions = hand.from_project(robot.home[6:]).tolist()
         publisher.publish(JointState(name=list(hand.names), position=positions))
