@@ -30,7 +30,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/urdf", glob("../urdf/*.xacro") + glob("../urdf/*.urdf")),
     ],
-    install_requires=["setuptools", "numpy", "pin", "daqp"],
+    install_requires=["setuptools", "numpy", "scipy", "pin", "daqp"],
     extras_require={"test": ["pytest"]},
     zip_safe=False,
     maintainer="AMT maintainers",

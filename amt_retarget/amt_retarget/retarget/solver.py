@@ -256,7 +256,7 @@ class Retargeter:
 
 
 def with_bent_elbow(limits: JointLimits, positions: np.ndarray) -> JointLimits:
-    """The limits with an elbow that stays bent to the side to which it is bent at positions [22]."""
+    """The limits with an elbow that stays bent to the side on which it is at positions [22]."""
     elbow = limits.names.index("elbow_joint")
     lower, upper = limits.lower.copy(), limits.upper.copy()
     if positions[elbow] >= 0.0:

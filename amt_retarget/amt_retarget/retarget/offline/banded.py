@@ -12,6 +12,7 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solveh_banded
 
 Array = NDArray[np.float64]
 
@@ -69,8 +70,6 @@ class BandedMatrix:
 
     def solve(self, right: Array) -> Array:
         """The motion [T, n] that the matrix maps to `right` [T, n]; keeps the matrix."""
-        from scipy.linalg import solveh_banded
-
         _, frames, joints = self._band.shape
         band = self._band.reshape(-1, frames * joints)
         solution = solveh_banded(band, right.ravel(), lower=True, check_finite=False)

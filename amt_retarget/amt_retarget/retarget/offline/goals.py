@@ -19,12 +19,13 @@ from amt_retarget.retarget.targets import (
     WristMapper,
     finger_targets,
 )
-from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
 from amt_retarget.safety.plausibility import JumpDetector
 
 Array = NDArray[np.float64]
 
+MAX_FRAMES = 36_000
+"""20 minutes at 30 Hz; the optimisation needs about 50 kB a frame."""
 MAX_GAP_S = 0.2
 """Samples that are farther apart say nothing about the time between them."""
 TOUCH_M = 0.030
@@ -39,24 +40,27 @@ def at_even_times(joints: Array, times: Array, rate_hz: float) -> Array:
     """Joints [T, 21, 3] of increasing times [T] (s) at an even rate, [U, 21, 3] from times[0] on.
 
     Linear between two samples; NaN between samples more than MAX_GAP_S apart. Raises RetargetError
-    when the times are not T finite, increasing numbers.
+    unless the times are T > 1 finite, increasing numbers of a span that makes MAX_FRAMES at most.
     """
-    if (
-        times.shape != (len(joints),)
-        or not np.all(np.isfinite(times))
-        or np.any(np.diff(times) <= 0)
-    ):
+    count = len(joints)
+    if times.shape != (count,) or count < 2 or not np.all(np.isfinite(times)):
+        raise RetargetError(f"times must be one finite number for each of the {count} frames.")
+    if np.any(np.diff(times) <= 0):
+        raise RetargetError("times must increase from frame to frame.")
+    span = times[-1] - times[0]
+    if span * rate_hz > MAX_FRAMES - 1:
         raise RetargetError(
-            f"times must be {len(joints)} finite numbers, each above the one before."
+            f"times span {span:g} s, more than {MAX_FRAMES} frames: give seconds, or cut it."
         )
-    even = times[0] + np.arange(int((times[-1] - times[0]) * rate_hz + 1e-6) + 1) / rate_hz
+    even = times[0] + np.arange(int(span * rate_hz + 1e-6) + 1) / rate_hz
     after = np.clip(np.searchsorted(times, even), 1, len(times) - 1)
     before = after - 1
     share = np.clip((even - times[before]) / (times[after] - times[before]), 0.0, 1.0)
     share = share[:, None, None]
     between = np.where(share < 1.0, (1.0 - share) * joints[before], 0.0)  # a NaN not used is none
     between += np.where(share > 0.0, share * joints[after], 0.0)
-    between[(times[after] - times[before]) > MAX_GAP_S] = np.nan
+    in_pause = (times[after] - times[before] > MAX_GAP_S)[:, None, None]
+    between[np.broadcast_to(in_pause & (share > 0.0) & (share < 1.0), between.shape)] = np.nan
     return between
 
 

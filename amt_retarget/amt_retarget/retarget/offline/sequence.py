@@ -8,6 +8,7 @@ optimisation over all frames (problem) is smooth without lag.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,7 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.retarget.inverse_kinematics import InverseKinematics
 from amt_retarget.retarget.offline.goals import (
+    MAX_FRAMES,
     hand_frames,
     sequence_goals,
     sequence_scale,
@@ -30,10 +32,8 @@ from amt_retarget.safety.limits import JointLimits
 
 Array = NDArray[np.float64]
 
-CUTOFF_HZ = 1.7
+CUTOFF_HZ = 1.75
 RATE_RANGE_HZ = (10.0, 240.0)
-MAX_FRAMES = 36_000
-"""20 minutes at 30 Hz; the optimisation needs about 50 kB a frame."""
 WITHIN_M = 0.05
 """Links that are farther apart do not count as near."""
 
@@ -132,7 +132,7 @@ def inside_limits(motion: Array, limits: JointLimits, dt: float) -> Array:
     """
     positions, velocities = np.clip(motion[0], limits.lower, limits.upper), np.zeros(len(motion[0]))
     commands = [positions]
-    for before, now in zip(motion[:-1], motion[1:], strict=True):
+    for before, now in pairwise(motion):
         positions, velocities = limits.move_toward(
             now, (now - before) / dt, positions, velocities, dt
         )
