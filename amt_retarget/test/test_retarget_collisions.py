@@ -10,14 +10,15 @@ from amt_retarget._kernel import Kernel
 from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.retarget.inverse_kinematics import VECTORS
 from amt_retarget.retarget.kinematics import make_kernel, set_collisions
+from amt_retarget.retarget.limited_motion import STOP_TOLERANCE_M
 from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.retarget.solver import Retargeter
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.state import NO_REASON
 
 FRAME_S = 1.0 / 30.0
-MOST_M = 3e-4
-"""By which a distance may fall below its clearance."""
+MOST_M = STOP_TOLERANCE_M + 1e-4
+"""By which a distance may fall below its clearance, in steps as long as a frame."""
 START = np.array([0.51, 0.13, 0.53])
 """About where the robot's wrist is in its ready pose."""
 DEEP = (-1.0, -1.0, -1.0)
@@ -92,11 +93,11 @@ def test_fingers_do_not_run_into_each_other(robot, capsules, gestures, name):
 
 @pytest.fixture
 def ways(make_hand) -> dict[str, list[np.ndarray]]:
-    """Over 2 s, and 2 s there: [21, 3] hands of which each gets the robot into something."""
-    shares = np.minimum(np.arange(120) / 60.0, 1.0)
+    """[21, 3] hands of which each gets the robot into something: over 2 s, and 2 s there."""
     joints = make_hand()
 
     def go(turn: float, way: list[float]) -> list[np.ndarray]:
+        shares = np.minimum(np.arange(120) / 60.0, 1.0)
         return [turned(joints, 1, turn * u) + START + u * np.array(way) for u in shares]
 
     return {
@@ -128,6 +129,15 @@ def test_a_hold_at_any_time_does_not_run_into_anything(robot, capsules, ways, na
     assert lowest(capsules, robot, ANYWHERE, ways[name], hold_after) > -MOST_M
 
 
+@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("hold_after", [26, 30, 34, 120])
+def test_the_fastest_arm_stops_in_time_as_well(robot, capsules, ways, name, hold_after):
+    """Twice as fast a hand, and an arm that may move at its limits."""
+    fastest = replace(ANYWHERE, arm_velocity_scale=1.0)
+    hands = ways[name][:1] * 5 + ways[name][::2]
+    assert lowest(capsules, robot, fastest, hands, hold_after) > -MOST_M
+
+
 def test_the_table_is_where_the_settings_put_it(robot, capsules, ways):
     hands = ways["palm onto the table"]
     high = replace(ANYWHERE, table_height=0.2)
@@ -143,8 +153,9 @@ def test_the_table_is_where_the_settings_put_it(robot, capsules, ways):
 def test_a_hold_moves_nothing_that_is_too_near_already(robot, capsules):
     """The robot is engaged as it is measured, here with fingers in each other; it may stay so."""
     measured = robot.home.copy()
-    for name, angle in (("index_joint_0", -0.4), ("middle_joint_0", 0.4)):
-        measured[robot.joint_names.index(name)] = angle
+    for finger, sideways in (("index", -0.4), ("middle", 0.4)):
+        measured[robot.joint_names.index(f"{finger}_joint_0")] = sideways
+        measured[robot.joint_names.index(f"{finger}_joint_1")] = 1.2
     assert least_slack(capsules, measured) < -0.001
     retargeter = Retargeter(robot, ANYWHERE)
     retargeter.engage(measured)

@@ -333,5 +333,5 @@ def test_real_video_is_followed_closely(robot):
             gap = np.linalg.norm(retargeter.kernel.vectors(result.positions)[GAPS][0])
             closed.append(gap < 0.026)
     assert 1.3 < result.scale < 1.5
-    assert np.mean(residuals[30:]) < 0.010
+    assert np.mean(residuals[30:]) < 0.012
     assert np.all(closed)

@@ -20,11 +20,11 @@ FAR = np.array([1.0, 0.0, 0.0])
 @pytest.mark.parametrize("dt", FRAMES)
 def test_a_fast_hand_is_no_jump(dt):
     detector, wrist = JumpDetector(), np.zeros(3)
+    most = (JUMP_M + HAND_SPEED_M_S * dt) * np.array([0.0, 1.0, 0.0])
     for _ in range(50):
-        wrist = wrist + [0.0, 0.99 * (JUMP_M + HAND_SPEED_M_S * dt), 0.0]
+        wrist = wrist + 0.99 * most
         assert not detector.jumped(wrist, dt) and not detector.moved
-    wrist = wrist + [0.0, 1.01 * (JUMP_M + HAND_SPEED_M_S * dt), 0.0]
-    assert detector.jumped(wrist, dt)
+    assert detector.jumped(wrist + 1.01 * most, dt)
 
 
 @pytest.mark.parametrize("dt", FRAMES)
