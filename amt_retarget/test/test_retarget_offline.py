@@ -120,7 +120,7 @@ def test_a_wrist_faster_than_the_arm_is_followed_on_both_sides_of_its_jump(robot
     assert 0.9 < use <= 1.0 + 1e-9
     wrist = np.array([robot.frame_pose(q, "palm_link")[1][1] for q in trajectory.positions])
     halfway = np.interp(wrist[0] + 0.075, wrist, np.arange(91))
-    assert halfway == pytest.approx(44.5, abs=1.5)  # before the jump as much as after it
+    assert halfway == pytest.approx(44.5, abs=0.1)  # before the jump as much as after it
 
 
 def test_the_other_hand_mirrors(robot):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amt_retarget.retarget.hand_frame import Side, hand_frame
 from amt_retarget.retarget import targets as retarget_targets
+from amt_retarget.retarget.hand_frame import Side, hand_frame
 from amt_retarget.retarget.hand_only import HandRetargeter
 from amt_retarget.retarget.inverse_kinematics import InverseKinematics, Weights
 from amt_retarget.retarget.kinematics import FINGERTIP_RADIUS_M

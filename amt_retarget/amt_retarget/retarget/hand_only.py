@@ -1,10 +1,10 @@
-"""Fingers alone, by the objectives of published methods: to compare with, and to use without an arm.
+"""Fingers alone, by the objectives of published methods: to compare with, or to use without an arm.
 
 The objectives are those of AnyTeleop (Qin et al., RSS 2023, arXiv:2307.04577) as its package
 dex-retargeting has them: `vector` (wrist to fingertips), `dexpilot` (also between fingertips, with
-those that touch drawn together; Handa et al., ICRA 2020, arXiv:1910.03135) and `position` (fingertips
-and middle joints, with a free wrist). They are minimised by Newton's method with the exact Hessian,
-damped where it must be (Levenberg-Marquardt), within the joint limits.
+those that touch drawn together; Handa et al., ICRA 2020, arXiv:1910.03135) and `position`
+(fingertips and middle joints, with a free wrist). They are minimised by Newton's method with the
+exact Hessian, damped where it must be (Levenberg-Marquardt), within the joint limits.
 """
 
 from __future__ import annotations

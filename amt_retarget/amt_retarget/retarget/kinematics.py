@@ -31,8 +31,8 @@ WRIST = 1
 TIPS = (2, 3, 4, 5)
 CENTRES = (6, 7, 8, 9)
 MIDDLES = (10, 11, 12, 13)
-"""Indices of the kernel's points: palm frame, wrist end of the palm, fingertips, their domes' centres
-and the fingers' joints 2."""
+"""Indices of the kernel's points: palm frame, wrist end of the palm, fingertips, the centres of
+their domes and the fingers' joints 2."""
 
 
 def load_kernel() -> ModuleType:

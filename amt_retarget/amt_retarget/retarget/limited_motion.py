@@ -2,9 +2,9 @@
 
 One quadratic program over all 22 joints. Wanted is the smooth continuation of the motion toward the
 goal (smoothing), in which fingers that pinch follow faster than others, so that smoothing does not
-open a pinch. Position, velocity and acceleration limits are hard bounds. Minimum distances are rows:
-two links may near each other only as fast as they can still stop (the velocity damper of Faverjon
-and Tournassoud, ICRA 1987, with a braking parabola).
+open a pinch. Position, velocity and acceleration limits are hard bounds. Minimum distances are
+rows: two links may near each other only as fast as they can still stop (the velocity damper of
+Faverjon and Tournassoud, ICRA 1987, with a braking parabola).
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ class LimitedMotion:
     ) -> np.ndarray | None:
         """Positions [22] (rad) of the next command, or None when there is no solution.
 
-        positions, velocities, accelerations: [22] of the last command. cutoff: [22] of the smoothing
-        (Hz). speed: 0..1, the share of the velocity limits that may be used.
+        positions, velocities, accelerations: [22] of the last command. cutoff: [22] of the
+        smoothing (Hz). speed: 0..1, the share of the velocity limits that may be used.
         """
         lower, upper = limits.velocity_bounds(positions, velocities, dt, speed)
         lower, upper = lower * dt, upper * dt
         smoothing = Smoothing(self._faster_in_a_pinch(cutoff, targets.pinch_closeness), dt)
-        # Behind by this much, the filter moves at the velocity limit: so it nears the limit smoothly
-        # and does not run into it.
+        # Behind by this much, the filter moves at the velocity limit: so it nears the limit
+        # smoothly and does not run into it.
         behind = limits.velocity * speed * smoothing.lag
         ahead = positions + np.clip(goal - positions, -behind, behind)
         smooth = smoothing.next(ahead, positions, velocities, accelerations)
@@ -95,7 +95,7 @@ class LimitedMotion:
         limits: JointLimits,
         dt: float,
     ) -> np.ndarray:
-        """`reached` [22], or as much braking instead that the way to a standstill is clear after it.
+        """`reached` [22], or so much braking instead that the way to a standstill is clear then.
 
         So by induction there always is such a way, whatever comes in: the one on which all joints
         brake. It is the way that a hold takes. Links that are too near already may stay so.

@@ -2,8 +2,8 @@
 
 daqp (Arnstrom, Bemporad and Axehill, "A dual active-set solver for embedded quadratic programming
 using recursive LDL' updates", IEEE TAC 2022) is made for programs of this size: tens of
-microseconds for 22 joints. In most frames no row is active: the compiled kernel finds that solution,
-inside the bounds alone, in a few microseconds, and it is taken where it keeps all rows.
+microseconds for 22 joints. In most frames no row is active: the compiled kernel finds that
+solution, inside the bounds alone, in a few microseconds, and it is taken where it keeps all rows.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Smoothing:
     ) -> np.ndarray:
         """Positions [n] after the step, of a motion that follows goal [n] smoothly.
 
-        velocities, accelerations: [n] backward differences of the positions per second and second^2.
+        velocities, accelerations: [n] backward differences of the positions, per second(^2).
         """
         return (
             positions
@@ -59,7 +59,7 @@ class Smoothing:
 
 
 class Prediction:
-    """Where a motion that is seen late is now: its last position, and its velocity for the delay."""
+    """Where a motion that is seen late is now: its position and its velocity for the delay."""
 
     def __init__(self) -> None:
         self._last: np.ndarray | None = None

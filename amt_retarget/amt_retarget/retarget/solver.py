@@ -84,7 +84,8 @@ class Retargeter:
         self._finger_length = float(np.linalg.norm(straight[2]))
         self._limits = self.limits
         self._goal = robot.home
-        self._rest()
+        self._velocities: np.ndarray = np.zeros(arm + hand)
+        self._accelerations: np.ndarray = np.zeros(arm + hand)
         self.reset()
 
     def reset(self) -> None:
@@ -212,8 +213,8 @@ class Retargeter:
         self._positions = reached
 
     def _rest(self) -> None:
-        self._velocities: np.ndarray = np.zeros(22)
-        self._accelerations: np.ndarray = np.zeros(22)
+        self._velocities = np.zeros(22)
+        self._accelerations = np.zeros(22)
 
     def _disengage(self) -> None:
         """Let the next step begin from where the robot stands, with speeds from zero."""

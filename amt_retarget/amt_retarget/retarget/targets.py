@@ -53,9 +53,9 @@ def finger_targets(
     fingertip_radius of the robot (m). As in DexPilot (Handa et al., ICRA 2020, arXiv:1910.03135)
     thumb and finger that come close are closed on purpose, because the touch is what the gesture
     means: a human touch becomes a robot touch whatever the sizes of the hands, and the targets of
-    the two tips are drawn together by as much. Unlike there, gap and weight change smoothly, so that
-    no noise switches them on and off, and the direction from thumb to finger, which is mostly noise
-    at such a distance, has no weight of its own.
+    the two tips are drawn together by as much. Unlike there, gap and weight change smoothly, so
+    that no noise switches them on and off, and the direction from thumb to finger, which is mostly
+    noise at such a distance, has no weight of its own.
     """
     human = mirrored(frame.tips) if mirror else frame.tips
     between = human[1:] - human[0]

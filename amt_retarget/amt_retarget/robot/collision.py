@@ -78,7 +78,7 @@ HAND_LINKS = (
 neighbours first, and so does the arm near a knuckle."""
 
 THUMB_EDGE = "thumb_link_2"
-"""The link whose edge beside its joint, on the inner side, touches the palm when it is fully bent."""
+"""The link whose edge beside its joint, on the inner side, touches the palm when fully bent."""
 EDGE_RADIUS = 0.002
 
 FIRST_ABOVE_TABLE = "forearm_link"

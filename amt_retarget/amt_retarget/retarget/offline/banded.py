@@ -12,7 +12,8 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solveh_banded
+
+from amt_retarget.errors import RetargetError
 
 Array = NDArray[np.float64]
 
@@ -70,6 +71,12 @@ class BandedMatrix:
 
     def solve(self, right: Array) -> Array:
         """The motion [T, n] that the matrix maps to `right` [T, n]; keeps the matrix."""
+        try:
+            from scipy.linalg import solveh_banded
+        except ImportError as error:
+            raise RetargetError(
+                "offline retargeting needs SciPy's banded solver: pip install scipy"
+            ) from error
         _, frames, joints = self._band.shape
         band = self._band.reshape(-1, frames * joints)
         solution = solveh_banded(band, right.ravel(), lower=True, check_finite=False)

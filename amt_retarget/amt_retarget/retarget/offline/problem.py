@@ -120,6 +120,7 @@ class TrajectoryProblem:
             new_motion = motion + share * step
             new = self._evaluate(new_motion, barrier.weight)
 
+            # Is the cost lowered as much as its quadratic model promises for this step?
             slope = float(np.sum(gradient * step))
             curvature = -slope - damping * float(np.sum(self._stiffness * step**2))
             expected = -share * slope - 0.5 * share**2 * curvature
@@ -132,7 +133,7 @@ class TrajectoryProblem:
             motion, value = new_motion, new
             damping = max(damping * max(1 / 3, 1.0 - (2.0 * gain - 1.0) ** 3), LEAST_DAMPING)
             growth = 2.0
-            if damping > GOOD_DAMPING:
+            if damping > GOOD_DAMPING:  # a step that was cut short says nothing about convergence
                 continue
             if barrier.weight > LAST_BARRIER:
                 if gain > GOOD_GAIN and share > GOOD_SHARE:

@@ -32,7 +32,7 @@ from amt_retarget.safety.limits import JointLimits
 
 Array = NDArray[np.float64]
 
-CUTOFF_HZ = 1.75
+CUTOFF_HZ = 2.85
 RATE_RANGE_HZ = (10.0, 240.0)
 WITHIN_M = 0.05
 """Links that are farther apart do not count as near."""
