@@ -359,6 +359,30 @@ def test_endangered_are_those_that_can_meet(robot, kernel):
         assert 0 < found.size < slack.size
 
 
+def test_can_stop_is_braking_step_by_step(robot, kernel):
+    """Against the same braking in Python; both answers occur, and one with a wall in the way."""
+    random, dt, deceleration = np.random.default_rng(10), 0.03, np.repeat([5.0, 100.0], [6, 16])
+    answers = []
+    for q in random_positions(robot, 60, seed=10):
+        velocity = random.normal(0.0, 2.0, 22)
+        least = float(np.min(kernel.near(q, ALL, -1.0)[0])) - random.uniform(0.0, 0.003)
+        given = kernel.can_stop(q, velocity, deceleration, dt, least, -1.0)
+        slacks = [np.min(kernel.near(q, ALL, -1.0)[0])]
+        while velocity.any():
+            velocity = velocity - np.clip(velocity, -deceleration * dt, deceleration * dt)
+            q = q + velocity * dt
+            slacks.append(np.min(kernel.near(q, ALL, -1.0)[0]))
+        assert given == (min(slacks) > least)
+        answers.append(given)
+    assert 10 < sum(answers) < 50
+    assert kernel.can_stop(robot.home, np.zeros(22), deceleration, dt, 0.0, 0.0)
+    assert not kernel.can_stop(robot.home, np.zeros(22), deceleration, dt, 0.0, 0.6)
+    for wrong in ("q", "velocities", "decelerations"):
+        sizes = {"q": 22, "velocities": 22, "decelerations": 22, wrong: 21}
+        with pytest.raises(ValueError, match=f"{wrong} needs 22"):
+            kernel.can_stop(*(np.zeros(size) for size in sizes.values()), dt, 0.0, 0.0)
+
+
 def test_minimise_meets_a_target_that_can_be_met(robot, kernel):
     random = np.random.default_rng(7)
     for q in random_positions(robot, 10, seed=7):
