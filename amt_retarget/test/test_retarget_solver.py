@@ -241,7 +241,7 @@ def test_one_wrong_frame_is_held_and_forgotten(robot, make_hand):
 
 
 def test_a_hand_that_jumped_for_good_is_followed_from_there(robot, make_hand):
-    retargeter = engaged(robot)
+    retargeter = engaged(robot, RetargetSettings(arm_velocity_scale=1.0, ramp_time_s=1.0))
     before = follow(retargeter, make_hand())
     elsewhere, way = make_hand() + np.array([0.5, -0.4, 0.3]), np.array([0.0, 0.1, 0.0])
     results = move(retargeter, elsewhere, np.zeros(3), seconds=2.0)
