@@ -28,6 +28,7 @@ BRAKING_STEPS = 4.0
 """Pairs that cannot meet in so many steps need not brake yet."""
 STOP_TOLERANCE_M = 5e-4
 """Of distances on the way to a standstill."""
+ROUNDING_M = 1e-6
 LEAST_BRAKING_STEP_S = 0.02
 BRAKING = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of braking that are tried in turn."""
@@ -100,7 +101,7 @@ class LimitedMotion:
         brake. It is the way that a hold takes. Links that are too near already may stay so.
         """
         slack, _ = self._kernel.near(positions, 0.0, self._table_height)
-        least = np.min(slack, initial=0.0) - STOP_TOLERANCE_M
+        least = min(float(np.min(slack, initial=0.0)) - ROUNDING_M, -STOP_TOLERANCE_M)
         braked, _ = limits.brake(positions, velocities, dt)
         for share in BRAKING:
             braking = reached + share * (braked - reached)
