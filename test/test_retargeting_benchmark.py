@@ -273,17 +273,21 @@ def test_summary_takes_ratios_of_one_sequence_and_counts_of_all() -> None:
     def method(jerk: float, closed: float, pinches: int) -> dict[str, object]:
         return {
             "tip_error_person": 2 * jerk,
+            "raw_tip_error_person": jerk,
+            "raw_above_floor": 0.001,
+            "scale": 2.0,
             "lag": 0.1 * jerk,
             "jerk": jerk,
             "limit_violations": {"any": 1},
             "penetrating_frames": 2,
             "pinches": pinches,
-            "pinch_closed": closed,
+            "pinch_closed": 0.5 * closed,
+            "pinch_closed_tips": closed,
             "cpu_ms": {"p50": jerk, "p99": 2 * jerk},
         }
 
     def figures(factor: float, closed: float, pinches: int) -> dict[str, object]:
-        jerks = {"vector": 4.0, "position": 5.0, "live": 1.0, "offline": 0.5}
+        jerks = {"vector": 4.0, "dexpilot": 2.0, "position": 5.0, "live": 1.0, "offline": 0.5}
         times = {"cpu_ms": {"p50": 1.0, "p99": 2.0}, "tip_error": 1.0}
         return {
             "methods": {
@@ -296,10 +300,13 @@ def test_summary_takes_ratios_of_one_sequence_and_counts_of_all() -> None:
     report = summary({"pinches": figures(2.0, 1.0, 30), "hand_right": figures(1.0, 0.0, 10)})
     assert report["headline_sequence"] == "hand_right"
     assert report["live"]["jerk_ratio"] == 0.25
-    assert report["scaled_tip_error_ratio"] == 0.25
+    assert report["live_against_dexpilot"] == {"lag_ratio": 0.5, "jerk_ratio": 0.5}
+    assert report["scaled_tip_error_ratio"] == 0.125
+    assert report["scaled_tip_error_ratio_smoothed"] == 0.25
+    assert report["above_floor_person_mm"] == 0.5
     assert report["offline"] == {"jerk_ratio": 0.1, "error_ratio": 0.1, "lag_ms": 50.0}
     assert report["limit_violations"] == 4
     assert report["penetrating_frames"] == 8
-    assert report["pinch_closed"] == 0.75
+    assert (report["pinch_closed"], report["pinch_closed_domes"]) == (0.75, 0.375)
     assert report["full"] == {"p50_ms": 2.0, "p99_ms": 4.0}
     assert report["hand_only"]["speedup_p99"] == 4.5

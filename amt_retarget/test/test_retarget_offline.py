@@ -25,7 +25,7 @@ SHARED = Path(
 )
 VIDEO_JOINTS = SHARED / "videos" / "hand_right.joints.npz"
 RATE_HZ = 30.0
-PEER_JERK, PEER_ERROR_M = 334.0, 0.0278
+PEER_JERK, PEER_ERROR_M = 1279.0, 0.0107  # dex-retargeting's offline objective, on this video
 """Of dex-retargeting's filtered output on the same frames, at its own scale."""
 
 needs_video = pytest.mark.skipif(not VIDEO_JOINTS.is_file(), reason="no shared data")
@@ -136,7 +136,7 @@ def test_a_lower_cutoff_is_smoother_and_stays_farther_away(robot):
     joints = waving_hand(90)
     low, high = (
         figures(robot, retarget_sequence(robot, joints, Side.RIGHT, RATE_HZ, cutoff_hz=f), joints)
-        for f in (0.8, 3.0)
+        for f in (0.7, 3.0)
     )
     assert low.jerk < 0.3 * high.jerk
     assert low.tip_error > 1.5 * high.tip_error

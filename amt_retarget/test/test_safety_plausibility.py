@@ -49,6 +49,15 @@ def test_a_wrong_frame_passes_and_a_hand_all_over_the_place_is_never_believed():
         assert detector.jumped(FAR * (1 + i % 2), dt)
 
 
+def test_a_hand_that_was_not_seen_for_a_while_may_be_elsewhere():
+    detector, dt = JumpDetector(), 1.0 / 30.0
+    detector.jumped(np.zeros(3), dt)
+    for _ in range(6):
+        detector.unseen(dt)
+    assert not detector.jumped(FAR, dt)
+    assert detector.jumped(2.0 * FAR, dt)  # only once
+
+
 @pytest.mark.parametrize("dt", FRAMES)
 def test_a_target_out_of_reach_for_long_is_lost_until_it_is_near(dt):
     monitor = ReachMonitor()

@@ -136,6 +136,7 @@ class Retargeter:
             return self._hold(dt, Reason.WRONG_SIDE)
         frame = hand_frame(joints_base, Side(side))
         if frame is None:
+            self._jumps.unseen(dt)
             return self._hold(dt, Reason.INPUT_NOT_FINITE)
         if self._jumps.jumped(frame.wrist, dt):
             return self._hold(dt, Reason.INPUT_JUMPED)
@@ -174,6 +175,7 @@ class Retargeter:
         A short hold keeps the tie between the person's wrist and the robot's. After a hold of
         ramp_time_s it is given up: the next step ties them anew, without a jump.
         """
+        self._jumps.unseen(dt)
         return self._hold(dt, NO_REASON)
 
     @property

@@ -23,9 +23,9 @@ SCALE_FRAMES = 300
 SETTLING_S = 2.0
 SCALE_CHANGE_PER_S = 0.01
 STRETCH = 0.9
-"""Share of the robot's finger length that a stretched human finger is given. The thumb is shorter
-than the human one in proportion, and a finger that is just stretched is singular. Of 0.6 to 1.0,
-0.8 leaves the smallest mean distance of the tips from their targets on recorded hands."""
+"""Share of the robot's finger length that a stretched human finger is given. At 0.8 the tips come
+nearest to their targets on recorded hands, but a stretched hand's robot fingers look bent; at 1.0
+they are just stretched, which is singular, and the thumb, shorter in proportion, is out of reach."""
 
 
 @dataclass(frozen=True)

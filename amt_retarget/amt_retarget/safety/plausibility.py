@@ -28,11 +28,17 @@ class JumpDetector:
         self._wrist: np.ndarray | None = None
         self._elsewhere: np.ndarray | None = None
         self._time = 0.0
+        self._unseen = 0.0
+
+    def unseen(self, dt: float) -> None:
+        """Note dt seconds without a wrist, in which the hand may have moved."""
+        self._unseen += dt
 
     def jumped(self, wrist: np.ndarray, dt: float) -> bool:
         """Whether the wrist [3] (m) is not to be believed yet. dt: seconds since the last call."""
         self.moved = False
-        reach = JUMP_M + HAND_SPEED_M_S * dt
+        reach = JUMP_M + HAND_SPEED_M_S * (dt + self._unseen)
+        self._unseen = 0.0
         if self._wrist is None or np.linalg.norm(wrist - self._wrist) <= reach:
             self._wrist, self._elsewhere = wrist, None
             return False
