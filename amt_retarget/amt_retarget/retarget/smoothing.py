@@ -79,4 +79,4 @@ class Prediction:
                 (positions - self._last) / dt - self._velocity
             )
         self._last = positions
-        return positions + min(max(delay, 0.0), LONGEST_DELAY_S) * self._velocity
+        return positions + min(max(0.0, delay), LONGEST_DELAY_S) * self._velocity

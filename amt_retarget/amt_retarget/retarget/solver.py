@@ -175,8 +175,9 @@ class Retargeter:
         A short hold keeps the tie between the person's wrist and the robot's. After a hold of
         ramp_time_s it is given up: the next step ties them anew, without a jump.
         """
+        result = self._hold(dt, NO_REASON)
         self._jumps.unseen(dt)
-        return self._hold(dt, NO_REASON)
+        return result
 
     @property
     def ramp(self) -> float:

@@ -25,7 +25,7 @@ SCALE_CHANGE_PER_S = 0.01
 STRETCH = 0.9
 """Share of the robot's finger length that a stretched human finger is given. At 0.8 the tips come
 nearest to their targets on recorded hands, but a stretched hand's robot fingers look bent; at 1.0
-they are just stretched, which is singular, and the thumb, shorter in proportion, is out of reach."""
+they are just stretched, which is singular, and the thumb, shorter in proportion, cannot follow."""
 
 
 @dataclass(frozen=True)
