@@ -85,6 +85,39 @@ class Kernel:
         Levenberg-Marquardt on from q; no joint moves by more than `trust` in a step. It ends with a
         step that lowers the cost by less than `least_decrease`, or after `most_steps`.
         """
+    def descend(
+        self,
+        q: ndarray,
+        targets: ndarray,
+        weights: ndarray,
+        lengths: ndarray,
+        length_weights: ndarray,
+        wrist: ndarray,
+        rotation: ndarray,
+        wrist_weight: float,
+        rotation_weight: float,
+        rest: ndarray,
+        stiffness: ndarray,
+        arm_damping: float,
+        arm_damping_per_cost: float,
+        lower: ndarray,
+        upper: ndarray,
+        trust: float,
+        within: float,
+        table: float,
+        converged: float,
+        steps: int,
+    ) -> tuple[ndarray, int, tuple | None]:
+        """Joints [n] after Gauss-Newton steps, how many steps are left, and why it ended.
+
+        Minimised are the squares of least_squares, those of lengths, and stiffness / 2 (q - rest)^2
+        of every joint, in lower..upper. The joints before the palm have a damping that grows with
+        the palm's cost; no joint moves by more than `trust` in a step. It ends after a step in
+        which none moves by more than `converged`: None. Or before a step that would bring two
+        capsules, closer than their clearance plus `within`, too near: then the last is the program
+        of that step: Hessian, gradient, lower, upper and, as from near, the slacks and gradients of
+        the pairs that the step could bring together.
+        """
     def lengths(
         self, q: ndarray, targets: ndarray, weights: ndarray
     ) -> tuple[float, ndarray, ndarray]:

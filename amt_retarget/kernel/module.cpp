@@ -252,6 +252,68 @@ class Kernel {
         return py::make_tuple(sum.cost, gradient, hessian);
     }
 
+    // Gauss-Newton steps on vectors, lengths, palm and springs to `rest`, inside bounds and a trust region, as long
+    // as no pair of capsules comes too near for the linearised distances. See _kernel.pyi.
+    py::tuple descend(const Array& q, const Array& targets, const Array& weights, const Array& lengths,
+                      const Array& length_weights, const Array& wrist, const Array& rotation, double wrist_weight,
+                      double rotation_weight, const Array& rest, const Array& stiffness, double arm_damping,
+                      double arm_damping_per_cost, const Array& lower, const Array& upper, double trust,
+                      double within, double table, double converged, int steps) {
+        const int k = objectives_.vector_count(), n = tree_.size();
+        const double* target = checked(targets, 3 * k, "targets");
+        const double* weight = checked(weights, k, "weights");
+        const double* length = checked(lengths, k, "lengths");
+        const double* length_weight = checked(length_weights, k, "length_weights");
+        const Vector3 wrist_target = vector_at(checked(wrist, 3, "wrist"));
+        const Rotation rotation_target = rotation_at(checked(rotation, 9, "rotation"));
+        const double* spring_rest = checked(rest, n, "rest");
+        const double* spring = checked(stiffness, n, "stiffness");
+        const double* low = checked(lower, n, "lower");
+        const double* high = checked(upper, n, "upper");
+        Array result(n);
+        double* now = result.mutable_data();
+        std::copy_n(checked(q, n, "q"), n, now);
+        Array gradient(n), hessian({n, n}), step_low(n), step_high(n);
+        std::vector<double> step(n);
+        while (steps > 0) {
+            tree_.place(now);
+            Sum sum = zero(gradient, hessian);
+            for (int i = 0; i < k; ++i) {
+                objectives_.add_vector(i, vector_at(target, i), weight[i], INFINITE, false, sum);
+                objectives_.add_length(i, length[i], length_weight[i], sum);
+            }
+            const double before = sum.cost;
+            objectives_.add_palm(wrist_target, rotation_target, wrist_weight, rotation_weight, sum);
+            const double damping = arm_damping + arm_damping_per_cost * (sum.cost - before);
+            for (int i = 0; i < n; ++i) {
+                sum.gradient[i] += spring[i] * (now[i] - spring_rest[i]);
+                sum.hessian[i * n + i] += spring[i];
+                step_low.mutable_data()[i] = std::max(low[i] - now[i], -trust);
+                step_high.mutable_data()[i] = std::min(high[i] - now[i], trust);
+            }
+            for (int i = objectives_.palm_joint(); i >= 0; i = tree_.parent(i)) sum.hessian[i * n + i] += damping;
+            const Reach reach{step_low.data(), step_high.data(), 1.0};
+            const int count = collisions_.near(within, table, &reach, slack_.data(), gradients_.data());
+            bool good = program_.solve(sum.hessian, sum.gradient, step_low.data(), step_high.data(), step.data());
+            for (int r = 0; r < count && good; ++r) {
+                double change = slack_[r];
+                for (int i = 0; i < n; ++i) change += gradients_[r * n + i] * step[i];
+                good = change >= 0.0;
+            }
+            if (!good) {
+                return py::make_tuple(result, steps,
+                                      py::make_tuple(hessian, gradient, step_low, step_high, rows(count)));
+            }
+            double largest = 0.0;
+            for (int i = 0; i < n; ++i) {
+                now[i] += step[i];
+                largest = std::max(largest, std::abs(step[i]));
+            }
+            steps = largest < converged ? 0 : steps - 1;
+        }
+        return py::make_tuple(result, 0, py::none());
+    }
+
     py::tuple near(const Array& q, double within, double table) {
         place(q);
         return rows(collisions_.near(within, table, nullptr, slack_.data(), gradients_.data()));
@@ -290,6 +352,7 @@ class Kernel {
 
   private:
     static constexpr int MOST_BRAKING_STEPS = 1000;
+    static constexpr double INFINITE = std::numeric_limits<double>::infinity();
 
     py::tuple rows(py::ssize_t count) const {
         const py::ssize_t n = tree_.size();
@@ -338,6 +401,7 @@ PYBIND11_MODULE(_kernel, module) {
         .def("palm", &Kernel::palm)
         .def("least_squares", &Kernel::least_squares)
         .def("minimise", &Kernel::minimise)
+        .def("descend", &Kernel::descend)
         .def("lengths", &Kernel::lengths)
         .def("near", &Kernel::near)
         .def("can_stop", &Kernel::can_stop)

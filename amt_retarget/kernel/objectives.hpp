@@ -42,6 +42,7 @@ class Objectives {
     }
 
     const std::vector<Point>& points() const { return points_; }
+    int palm_joint() const { return palm_joint_; }
     int vector_count() const { return static_cast<int>(vectors_.size()); }
     Rotation palm_rotation() const { return tree_.rotation(palm_joint_) * palm_rotation_; }
     Vector3 wrist() const { return tree_.position(wrist_); }

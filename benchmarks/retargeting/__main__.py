@@ -14,6 +14,7 @@ from pathlib import Path
 from amt_perception.errors import AmtError
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.robot import Robot
+from amt_retarget.simulation.engine import import_mujoco
 from benchmarks.retargeting import report
 from benchmarks.retargeting.collisions import CollisionCheck
 from benchmarks.retargeting.measure import measure
@@ -40,6 +41,7 @@ def main() -> None:
 
 def run(names: list[str], data: Path | None, out: Path, videos: bool) -> None:
     """Measure the named sequences and write everything into `out`."""
+    import_mujoco()  # before a peer does: only the first import can choose how it draws
     add_peers(out / "peers")
     sequences = [load(name, data) for name in names]
     robot = Robot.load("ur5e", "right")

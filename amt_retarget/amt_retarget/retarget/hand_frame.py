@@ -13,6 +13,7 @@ differ in proportion, are laid on each other.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -75,16 +76,18 @@ def hand_frame(joints: np.ndarray, side: Side) -> HandFrame | None:
     along = knuckle - wrist
     index, ring = joints[INDEX_MCP] - wrist, joints[RING_MCP] - wrist
     out = _cross(index, ring) if side == Side.RIGHT else _cross(ring, index)
-    palm_length = np.linalg.norm(along)
-    finger_length = np.linalg.norm(np.diff(joints[MIDDLE_FINGER], axis=0), axis=1).sum()
-    reach = np.max(np.abs(joints - wrist))
+    palm_length = _length(along)
+    bones = np.diff(joints[MIDDLE_FINGER], axis=0)
+    finger_length = np.sqrt((bones * bones).sum(axis=1)).sum()
+    reach = np.abs(joints - wrist).max()
     if min(palm_length, finger_length) < MIN_LENGTH_M or reach > MAX_LENGTH_M:
         return None
     z = along / palm_length
     x = out - z * (out @ z)
-    if np.linalg.norm(x) <= MIN_KNUCKLE_SINE * np.linalg.norm(index) * np.linalg.norm(ring):
+    out_length = _length(x)
+    if out_length <= MIN_KNUCKLE_SINE * _length(index) * _length(ring):
         return None
-    x /= np.linalg.norm(x)
+    x /= out_length
     rotation = np.column_stack([x, _cross(z, x), z])
     return HandFrame(
         wrist=wrist.copy(),
@@ -102,6 +105,10 @@ def mirrored(tips: np.ndarray) -> np.ndarray:
     finger, so that its thumb does what the person's thumb does.
     """
     return tips * np.array([1.0, -1.0, 1.0])
+
+
+def _length(vector: np.ndarray) -> float:
+    return math.sqrt(vector @ vector)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -84,6 +84,7 @@ class InverseKinematics:
         self._posture = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
         self._hand = np.repeat([0.0, 1.0], [arm, hand])
         self._vectors = np.zeros((len(VECTORS), 3))
+        self._lengths, self._length_weights = np.zeros(len(VECTORS)), np.zeros(len(VECTORS))
         self._tip_weights = M2_PER_CM2 * np.repeat([weights.tips, 0.0], [len(TIPS), 3])
 
     def solve(
@@ -93,23 +94,48 @@ class InverseKinematics:
 
         dt: seconds since `start` was the solution. Returns None when a program has no solution.
         """
-        q = start
+        weights = self._weights
+        self._vectors[: len(TIPS)] = targets.tips
+        self._lengths[len(TIPS) :] = targets.pinch_gaps
+        self._length_weights[len(TIPS) :] = M2_PER_CM2 * weights.pinch * targets.pinch_closeness
+        # Posture and closeness are springs to home and to the start: together one spring.
         closeness = self._hand * (CLOSENESS_RAD2_S / dt)
-        for _ in range(STEPS_PER_FRAME):
-            step = self.step(
+        stiffness = self._posture + closeness
+        rest = (self._posture * self.home + closeness * start) / np.maximum(stiffness, 1e-12)
+        q, steps = start, STEPS_PER_FRAME
+        while True:
+            q, steps, program = self.kernel.descend(
                 q,
-                targets,
-                np.maximum(limits.lower - q, -TRUST_RAD),
-                np.minimum(limits.upper - q, TRUST_RAD),
-                closeness,
-                start,
+                self._vectors,
+                self._tip_weights,
+                self._lengths,
+                self._length_weights,
+                targets.wrist,
+                targets.rotation,
+                M2_PER_CM2 * weights.wrist_position,
+                weights.wrist_rotation,
+                rest,
+                stiffness,
+                ARM_DAMPING,
+                2.0 * ARM_DAMPING_PER_RESIDUAL,
+                limits.lower,
+                limits.upper,
+                TRUST_RAD,
+                NEAR_M,
+                self.table_height,
+                CONVERGED_RAD,
+                steps,
             )
+            if program is None:
+                return q
+            hessian, gradient, lower, upper, (slack, rows) = program
+            step = self._program.solve(hessian, gradient, lower, upper, rows, -slack)
             if step is None:
                 return None
             q = q + step
-            if np.max(np.abs(step)) < CONVERGED_RAD:
-                break
-        return q
+            steps -= 1
+            if steps == 0 or np.abs(step).max() < CONVERGED_RAD:
+                return q
 
     def reach(
         self, q: np.ndarray, targets: Targets, lower: np.ndarray, upper: np.ndarray
@@ -139,27 +165,6 @@ class InverseKinematics:
             False,
         )
         return reached
-
-    def step(
-        self,
-        q: np.ndarray,
-        targets: Targets,
-        lower: np.ndarray,
-        upper: np.ndarray,
-        closeness: np.ndarray,
-        start: np.ndarray,
-    ) -> np.ndarray | None:
-        """One step d [22] (rad) from q [22] with lower <= d <= upper; None without a solution.
-
-        closeness: weights [22] (per rad^2) of the distance to the configuration `start` [22].
-        """
-        _, arm_cost, gradient, hessian = self.objective(q, targets)
-        gradient += closeness * (q - start)
-        diagonal = closeness.copy()
-        diagonal[self._arm] += ARM_DAMPING + 2.0 * ARM_DAMPING_PER_RESIDUAL * arm_cost
-        hessian.flat[:: q.size + 1] += diagonal
-        slack, rows = self.kernel.endangered(q, NEAR_M, self.table_height, lower, upper, 1.0)
-        return self._program.solve(hessian, gradient, lower, upper, rows, -slack)
 
     def objective(
         self, q: np.ndarray, targets: Targets

@@ -47,11 +47,12 @@ class LimitedMotion:
         self._table_height = kinematics.table_height
         self._program = QuadraticProgram()
         self._arm = slice(0, len(robot.arm_joint_names))
-        names = robot.joint_names
-        self._finger = {
-            finger: [i for i, name in enumerate(names) if name.startswith(finger)]
-            for finger in ("thumb", "index", "middle", "ring")
-        }
+        parts = ("arm", "thumb", "index", "middle", "ring")
+        self._part = [
+            parts.index(name.split("_")[0]) if name in robot.hand_joint_names else 0
+            for name in robot.joint_names
+        ]
+        self._hessian = np.eye(len(self._part))
 
     def next(
         self,
@@ -100,19 +101,25 @@ class LimitedMotion:
         So by induction there always is such a way, whatever comes in: the one on which all joints
         brake. It is the way that a hold takes. Links that are too near already may stay so.
         """
+
+        def stops_clear(command: np.ndarray, least: float) -> bool:
+            return self._kernel.can_stop(
+                command,
+                (command - positions) / dt,
+                limits.acceleration,
+                max(dt, LEAST_BRAKING_STEP_S),
+                least,
+                self._table_height,
+            )
+
+        if stops_clear(reached, -STOP_TOLERANCE_M):
+            return reached
         slack, _ = self._kernel.near(positions, 0.0, self._table_height)
         least = min(float(np.min(slack, initial=0.0)) - ROUNDING_M, -STOP_TOLERANCE_M)
         braked, _ = limits.brake(positions, velocities, dt)
         for share in BRAKING:
             braking = reached + share * (braked - reached)
-            if self._kernel.can_stop(
-                braking,
-                (braking - positions) / dt,
-                limits.acceleration,
-                max(dt, LEAST_BRAKING_STEP_S),
-                least,
-                self._table_height,
-            ):
+            if stops_clear(braking, least):
                 break
         return braking
 
@@ -134,27 +141,23 @@ class LimitedMotion:
         )
         least = -self._closing_speed(slack, rows, limits, dt) * dt
         step = np.zeros_like(positions)
-        hessian = np.eye(positions.size)
         for _ in range(CORRECTIONS):
             change = self._program.solve(
-                hessian, step - wanted, lower - step, upper - step, rows, least
+                self._hessian, step - wanted, lower - step, upper - step, rows, least
             )
             if change is None:
                 return None
             step = step + change
             # Distances are not linear in the joints: look again where the step leads.
             now, rows = self._kernel.near(positions + step, 0.0, self._table_height)
-            if now.size == 0 or np.min(now) > -SLACK_TOLERANCE_M:
+            if now.size == 0 or now.min() > -SLACK_TOLERANCE_M:
                 break
             least = -now
         return positions + step
 
     def _faster_in_a_pinch(self, cutoff: np.ndarray, closeness: np.ndarray) -> np.ndarray:
-        faster = cutoff.copy()
-        shares = zip(self._finger.values(), [np.max(closeness), *closeness], strict=True)
-        for joints, share in shares:
-            faster[joints] *= 1.0 + (PINCH_SPEED_UP - 1.0) * share
-        return faster
+        shares = np.concatenate([[0.0, closeness.max()], closeness])
+        return cutoff * (1.0 + (PINCH_SPEED_UP - 1.0) * shares[self._part])
 
     def _closing_speed(
         self, slack: np.ndarray, rows: np.ndarray, limits: JointLimits, dt: float
