@@ -140,20 +140,21 @@ class LimitedMotion:
             positions, NEAR_M, self._table_height, lower, upper, BRAKING_STEPS
         )
         least = -self._closing_speed(slack, rows, limits, dt) * dt
-        step = np.zeros_like(positions)
+        step: np.ndarray | None = wanted
+        if not (rows @ wanted >= least).all():
+            step = self._program.solve(self._hessian, -wanted, lower, upper, rows, least)
         for _ in range(CORRECTIONS):
-            change = self._program.solve(
-                self._hessian, step - wanted, lower - step, upper - step, rows, least
-            )
-            if change is None:
+            if step is None:
                 return None
-            step = step + change
             # Distances are not linear in the joints: look again where the step leads.
-            now, rows = self._kernel.near(positions + step, 0.0, self._table_height)
-            if now.size == 0 or now.min() > -SLACK_TOLERANCE_M:
+            reached = positions + step
+            slack, rows = self._kernel.near(reached, 0.0, self._table_height)
+            if slack.size == 0 or slack.min() > -SLACK_TOLERANCE_M:
                 break
-            least = -now
-        return positions + step
+            step = self._program.solve(
+                self._hessian, -wanted, lower, upper, rows, rows @ step - slack
+            )
+        return reached
 
     def _faster_in_a_pinch(self, cutoff: np.ndarray, closeness: np.ndarray) -> np.ndarray:
         shares = np.concatenate([[0.0, closeness.max()], closeness])
