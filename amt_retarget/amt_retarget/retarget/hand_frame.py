@@ -69,7 +69,7 @@ def hand_frame(joints: np.ndarray, side: Side) -> HandFrame | None:
         raise ValueError(f"A hand has joints of shape (21, 3), not {joints.shape}.")
     if side not in (Side.LEFT, Side.RIGHT):
         raise ValueError("A palm frame needs to know whether the hand is left or right.")
-    if not np.all(np.isfinite(joints)):
+    if not np.isfinite(joints).all():
         return None
 
     wrist, knuckle = joints[WRIST], joints[MIDDLE_MCP]
@@ -77,7 +77,8 @@ def hand_frame(joints: np.ndarray, side: Side) -> HandFrame | None:
     index, ring = joints[INDEX_MCP] - wrist, joints[RING_MCP] - wrist
     out = _cross(index, ring) if side == Side.RIGHT else _cross(ring, index)
     palm_length = _length(along)
-    bones = np.diff(joints[MIDDLE_FINGER], axis=0)
+    finger = joints[MIDDLE_FINGER]
+    bones = finger[1:] - finger[:-1]
     finger_length = np.sqrt((bones * bones).sum(axis=1)).sum()
     reach = np.abs(joints - wrist).max()
     if min(palm_length, finger_length) < MIN_LENGTH_M or reach > MAX_LENGTH_M:
@@ -88,7 +89,7 @@ def hand_frame(joints: np.ndarray, side: Side) -> HandFrame | None:
     if out_length <= MIN_KNUCKLE_SINE * _length(index) * _length(ring):
         return None
     x /= out_length
-    rotation = np.column_stack([x, _cross(z, x), z])
+    rotation = np.array([x, _cross(z, x), z]).T
     return HandFrame(
         wrist=wrist.copy(),
         rotation=rotation,

@@ -77,7 +77,7 @@ class LimitedMotion:
         # Behind by this much, the filter moves at the velocity limit: so it nears the limit
         # smoothly and does not run into it.
         behind = limits.velocity * speed * smoothing.lag
-        ahead = positions + np.clip(goal - positions, -behind, behind)
+        ahead = positions + np.minimum(np.maximum(goal - positions, -behind), behind)
         smooth = smoothing.next(ahead, positions, velocities, accelerations)
         wanted = self._stoppable(smooth - positions, goal - positions, limits, dt, speed)
         wanted = np.minimum(np.maximum(wanted, lower), upper)
@@ -181,5 +181,5 @@ class LimitedMotion:
             limits.stoppable(np.abs(way) + OVERSHOOT_RAD, dt), limits.velocity * speed
         )
         share = np.minimum(1.0, most * dt / np.maximum(np.abs(wanted), 1e-12))
-        share[self._arm] = np.min(share[self._arm], initial=1.0)
+        share[self._arm] = share[self._arm].min()
         return share * wanted

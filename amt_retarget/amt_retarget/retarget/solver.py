@@ -7,6 +7,7 @@ A frame goes through four stages, each in a module of its own: the palm frame of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -148,11 +149,11 @@ class Retargeter:
             return self._hold(dt, Reason.SOLVER_FAILED)
         self._goal = goal
         _, wrist = self.kernel.palm(goal)
-        if self._reach.lost(float(np.linalg.norm(wrist - targets.wrist)), dt):
+        if self._reach.lost(math.dist(wrist, targets.wrist), dt):
             return self._hold(dt, Reason.TARGET_UNREACHABLE)
         ahead = self._prediction.ahead(goal, dt, age)
         reached = self._motion.next(
-            np.clip(ahead, self._limits.lower, self._limits.upper),
+            np.minimum(np.maximum(ahead, self._limits.lower), self._limits.upper),
             targets,
             positions,
             self._velocities,
@@ -166,8 +167,8 @@ class Retargeter:
             return self._hold(dt, Reason.SOLVER_FAILED)
         self._move(reached, dt)
         self._ramp = self._ramped(dt)
-        tips = self.kernel.vectors(reached)[:4]
-        return self._result(goal, np.linalg.norm(tips - targets.tips, axis=1), NO_REASON)
+        away = self.kernel.vectors(reached)[:4] - targets.tips
+        return self._result(goal, np.sqrt((away * away).sum(axis=1)), NO_REASON)
 
     def hold(self, dt: float) -> RetargetResult:
         """Brake within the limits to a standstill and stay there, for dt seconds.
@@ -231,7 +232,7 @@ class Retargeter:
         time = self.settings.ramp_time_s
         if time == 0.0:
             return float(dt > 0.0)
-        return float(np.clip(self._ramp + dt / time, 0.0, 1.0))
+        return min(max(self._ramp + dt / time, 0.0), 1.0)
 
     def _checked_positions(self, dt: float) -> np.ndarray:
         if self._positions is None:

@@ -99,7 +99,7 @@ class ScaleEstimator:
         scale = STRETCH * self._robot_length / self._sorted[len(self._sorted) // 2]
         if self._scale is not None and self._time > SETTLING_S:
             most = SCALE_CHANGE_PER_S * dt * self._scale
-            scale = float(np.clip(scale, self._scale - most, self._scale + most))
+            scale = min(max(scale, self._scale - most), self._scale + most)
         self._scale = scale
         return scale
 
@@ -139,4 +139,5 @@ class WristMapper:
         """Target [3] of the robot's wrist, inside the workspace box; base frame, m."""
         if self._offset is None:
             raise RetargetError("The wrist has no anchor yet: engage the retargeter first.")
-        return np.clip(self._scale * human_wrist + self._offset, *self._box)
+        low, high = self._box
+        return np.minimum(np.maximum(self._scale * human_wrist + self._offset, low), high)

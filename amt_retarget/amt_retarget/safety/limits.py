@@ -108,7 +108,7 @@ class JointLimits:
     def at_limit(self, positions: np.ndarray) -> list[str]:
         """Names of the joints that stand at a position limit (within 1e-6 rad) or beyond it."""
         at = (positions <= self.lower + 1e-6) | (positions >= self.upper - 1e-6)
-        return [self.names[i] for i in np.flatnonzero(at)]
+        return [self.names[i] for i in np.flatnonzero(at)] if at.any() else []
 
     def _advance(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 HAND_SPEED_M_S = 5.0
@@ -39,10 +41,10 @@ class JumpDetector:
         self.moved = False
         reach = JUMP_M + HAND_SPEED_M_S * (dt + self._unseen)
         self._unseen = 0.0
-        if self._wrist is None or np.linalg.norm(wrist - self._wrist) <= reach:
+        if self._wrist is None or math.dist(wrist, self._wrist) <= reach:
             self._wrist, self._elsewhere = wrist, None
             return False
-        if self._elsewhere is None or np.linalg.norm(wrist - self._elsewhere) > reach:
+        if self._elsewhere is None or math.dist(wrist, self._elsewhere) > reach:
             self._time = 0.0
         self._elsewhere = wrist
         self._time += dt
