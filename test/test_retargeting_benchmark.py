@@ -294,6 +294,7 @@ def test_summary_takes_ratios_of_one_sequence_and_counts_of_all() -> None:
                 name: method(factor * jerk, closed, pinches) for name, jerk in jerks.items()
             },
             "hand_only": {"peer_cpu_ms": {"p50": 9.0, "p99": 9.0}, "objective_ratio": 1.0, **times},
+            "collision_cost": 0.001 * factor,
             "step22": dict.fromkeys(("ours", "pink", "mink"), times),
         }
 
@@ -307,6 +308,7 @@ def test_summary_takes_ratios_of_one_sequence_and_counts_of_all() -> None:
     assert report["offline"] == {"jerk_ratio": 0.1, "error_ratio": 0.1, "lag_ms": 50.0}
     assert report["limit_violations"] == 4
     assert report["penetrating_frames"] == 8
+    assert report["collision_cost_mm"] == 2.0
     assert (report["pinch_closed"], report["pinch_closed_domes"]) == (0.75, 0.375)
     assert report["full"] == {"p50_ms": 2.0, "p99_ms": 4.0}
     assert report["hand_only"]["speedup_p99"] == 4.5

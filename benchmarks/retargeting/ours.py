@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,8 +85,10 @@ class Targets:
 class FullLive:
     """Arm and hand follow a sequence as in a live run, from the ready pose."""
 
-    def __init__(self, robot: Robot, sequence: Sequence) -> None:
-        self._retargeter = Retargeter(robot, SETTINGS)
+    def __init__(
+        self, robot: Robot, sequence: Sequence, settings: RetargetSettings = SETTINGS
+    ) -> None:
+        self._retargeter = Retargeter(robot, settings)
         self._retargeter.engage(robot.home)
         self._sequence = sequence
         self._side = Side[sequence.side.upper()]
@@ -118,6 +120,12 @@ class FullLive:
             rotation=np.array([one.rotation for one in known]),
             scale=float(np.mean(self._scales)),
         )
+
+
+def careless(robot: Robot, sequence: Sequence) -> np.ndarray:
+    """[T, 22] the live commands if links could run through each other."""
+    live = FullLive(robot, sequence, replace(SETTINGS, avoid_collisions=False))
+    return np.array([live.step(i)[1] for i in range(len(sequence.joints))])
 
 
 def offline(robot: Robot, sequence: Sequence) -> Trajectory:

@@ -66,6 +66,7 @@ def summary(sequences: dict[str, dict[str, Any]]) -> dict[str, Any]:
             for method in OURS
         ),
         "penetrating_frames": sum(over_all(method, "penetrating_frames") for method in OURS),
+        "collision_cost_mm": 1e3 * max(one["collision_cost"] for one in sequences.values()),
         "pinch_closed": closed("pinch_closed_tips"),
         "pinch_closed_domes": closed("pinch_closed"),
         "live": against(vector),

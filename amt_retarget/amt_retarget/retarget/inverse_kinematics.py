@@ -26,8 +26,8 @@ from amt_retarget.retarget.targets import Targets
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
 
-STEPS_PER_FRAME = 4
-CONVERGED_RAD = 5e-3
+STEPS_PER_FRAME = 3
+CONVERGED_RAD = 1e-2
 TRUST_RAD = 0.3
 """Most that a joint moves in one step; the linearised objectives hold about that far."""
 ARM_DAMPING = 1e-3
