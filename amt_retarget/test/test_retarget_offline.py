@@ -25,8 +25,8 @@ SHARED = Path(
 )
 VIDEO_JOINTS = SHARED / "videos" / "hand_right.joints.npz"
 RATE_HZ = 30.0
-PEER_JERK, PEER_ERROR_M = 1279.0, 0.0107  # dex-retargeting's offline objective, on this video
-"""Of dex-retargeting's filtered output on the same frames, at its own scale."""
+PEER_JERK, PEER_ERROR_M = 1279.0, 0.0107
+"""Of dex-retargeting's offline objective ("position") on the same frames."""
 
 needs_video = pytest.mark.skipif(not VIDEO_JOINTS.is_file(), reason="no shared data")
 

@@ -80,7 +80,6 @@ class InverseKinematics:
         self._weights = weights
         self.home = robot.home
         arm, hand = len(robot.arm_joint_names), len(robot.hand_joint_names)
-        self._arm = slice(0, arm)
         self._posture = np.repeat([weights.arm_posture, weights.hand_posture], [arm, hand])
         self._hand = np.repeat([0.0, 1.0], [arm, hand])
         self._vectors = np.zeros((len(VECTORS), 3))

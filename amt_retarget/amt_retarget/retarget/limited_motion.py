@@ -21,7 +21,7 @@ from amt_retarget.safety.limits import JointLimits
 PINCH_SPEED_UP = 1.25
 """Cutoff of the smoothing of a finger that touches the thumb, over that of the others."""
 NEAR_M = 0.06
-"""Farther than two links can near each other in a step."""
+"""Farther than two links can near each other in a step of 1/30 s."""
 BRAKING_SHARE = 0.5
 """Of the deceleration that all joints together can give two links that near each other."""
 BRAKING_STEPS = 4.0
@@ -29,7 +29,9 @@ BRAKING_STEPS = 4.0
 STOP_TOLERANCE_M = 5e-4
 """Of distances on the way to a standstill."""
 ROUNDING_M = 1e-6
+"""What rounding may take from a distance that stays the same."""
 LEAST_BRAKING_STEP_S = 0.02
+"""Of the way to a standstill that is looked at: no finer than needed at a high rate."""
 BRAKING = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of braking that are tried in turn."""
 OVERSHOOT_RAD = 0.03
