@@ -58,6 +58,8 @@ class AmtConfig:
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     stabilisers: StabiliserConfig = field(default_factory=StabiliserConfig)
     image_size: int = 224
+    crop_scale: float = 2.0
+    """Side of the crop over the longer side of the hand box, so that a held object is in view."""
     width: int = 1024
     heads: int = 16
     camera: str = "dense"
