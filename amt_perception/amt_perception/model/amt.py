@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
 from amt_perception.hand.model_data import HandModelData
+from amt_perception.model.backbone import FROM_CHECKPOINT
 from amt_perception.model.camera import CameraEmbedding, View
 from amt_perception.model.config import AmtConfig
 from amt_perception.model.contact_branch import ContactBranch, ContactHead
@@ -66,7 +67,7 @@ class Amt(nn.Module):
         self.temporal = TemporalEncoder(config, self.hand_layer) if config.temporal_layers else None
         if config.stabilisers.sigma_reparam:
             for part in self.new_parts():
-                add_sigma_reparam(part)
+                add_sigma_reparam(part, from_checkpoint=backbone_weights == FROM_CHECKPOINT)
 
     def new_parts(self) -> list[nn.Module]:
         """Everything that no pretrained weights exist for: all but the backbone."""
@@ -92,10 +93,10 @@ class Amt(nn.Module):
                 f"{self.config.frames if self.temporal else 1}"
             )
         flat = AmtInput(
-            *(
-                getattr(inputs, name).flatten(0, 1).unsqueeze(1)
-                for name in ("image", "intrinsics", "crop", "hand_box")
-            ),
+            image=inputs.image.flatten(0, 1)[:, None],
+            intrinsics=inputs.intrinsics.flatten(0, 1)[:, None],
+            crop=inputs.crop.flatten(0, 1)[:, None],
+            hand_box=inputs.hand_box.flatten(0, 1)[:, None],
             side=inputs.side.repeat_interleave(frames),
         )
         tokens = self.encode_frame(flat, given)

@@ -120,6 +120,8 @@ class HandHead(nn.Module):
 class HandBranch(nn.Module):
     """Image tokens to two hand estimates and one token for each of the 22 frames."""
 
+    mean_pose_6d: Tensor
+
     def __init__(self, config: AmtConfig, layer: HandLayer, data: HandModelData, grid: int) -> None:
         super().__init__()
         if config.multi_coordinate not in ("full", "translation", "none"):

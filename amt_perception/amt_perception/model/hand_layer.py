@@ -55,6 +55,14 @@ class HandLayer(nn.Module):
     Computes in float32. Its arrays are not part of a checkpoint: the hand model's fingerprint is.
     """
 
+    template: Tensor
+    shape_directions: Tensor
+    pose_directions: Tensor
+    skin_weights: Tensor
+    joint_regressor: Tensor
+    order: Tensor
+    """[21] index into the 22 frames that gives the joints in the project's order."""
+
     def __init__(self, data: HandModelData) -> None:
         super().__init__()
         arrays = {
