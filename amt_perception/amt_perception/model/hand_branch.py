@@ -78,13 +78,13 @@ class HandHead(nn.Module):
         )
 
     def forward(
-        self, tokens: Tensor, image: Tensor, before: HandEstimate, view: View
+        self, tokens: Tensor, image: Tensor, pose_6d: Tensor, shape: Tensor, view: View
     ) -> HandEstimate:
-        """tokens [B, 22, C], image tokens [B, N, C], the estimate to improve on."""
+        """tokens [B, 22, C], image [B, N, C]; the pose [B, 16, 6] and shape [B, 10] to change."""
         palm = tokens[:, PALM]
         joints = tokens[:, self.layer.order]  # [B, 21, C] in the project's order
-        pose_6d = before.pose_6d + self.pose(tokens[:, :16]).float()
-        shape = before.shape + self.shape(palm).float()
+        pose_6d = pose_6d + self.pose(tokens[:, :16]).float()
+        shape = shape + self.shape(palm).float()
         logits = (self.query(joints) @ self.key(image).mT).float() / _HEATMAP_WIDTH**0.5
         seen = logits.softmax(dim=-1) @ self.centres
         keypoints = seen + view.size * self.offset(joints).float()
@@ -148,11 +148,10 @@ class HandBranch(nn.Module):
         given: vertices and frames from elsewhere (the frame before, another estimator) to look at
         in place of the first estimate's.
         """
-        count = len(image.tokens)
         queries = self.queries + image.summary[:, None]
         tokens = self.decoder(queries, image.tokens)
-        start = self._mean_estimate(count)
-        first = self.first(tokens, image.tokens, start, view)
+        mean_shape = self.mean_pose_6d.new_zeros(1, 10)
+        first = self.first(tokens, image.tokens, self.mean_pose_6d[None], mean_shape, view)
         if not self.looks_at_vertices:
             return first, first, tokens
         hand = given or first.hand
@@ -160,14 +159,8 @@ class HandBranch(nn.Module):
             hand.vertices.detach(), hand.frame_rotation.detach(), hand.frame_origin.detach()
         )
         tokens = self.vertex_decoder(tokens + self.vertex_norm(seen), image.tokens)
-        return first, self.second(tokens, image.tokens, first, view), tokens
-
-    def _mean_estimate(self, count: int) -> HandEstimate:
-        """The mean hand, not in any place: what the first head improves on."""
-        pose_6d = self.mean_pose_6d.expand(count, -1, -1)
-        nothing = pose_6d.new_zeros(count, 0)
-        hand = Hand(nothing, nothing, nothing, nothing, nothing)
-        return HandEstimate(hand, pose_6d, nothing, pose_6d.new_zeros(count, 10), nothing, nothing)
+        second = self.second(tokens, image.tokens, first.pose_6d, first.shape, view)
+        return first, second, tokens
 
 
 def _mean_pose_6d(data: HandModelData) -> Tensor:
