@@ -44,7 +44,7 @@ class Tensors:
             if isinstance(value, Tensor):
                 changed[field.name] = change(value)
             elif isinstance(value, Tensors):
-                changed[field.name] = value.each(change)
+                changed[field.name] = value.each(change)  # type: ignore[assignment]
         return replace(self, **changed)
 
 

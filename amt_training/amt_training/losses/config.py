@@ -69,13 +69,13 @@ class LossConfig:
     """Of the target's Gaussian, in cells of the grid of image tokens."""
     background_class: float = 0.1
     """Weight of a query without an object in the class loss (Carion et al., ECCV 2020)."""
-    contact_tolerance_m: float = 0.005
-    """A point this close to a surface touches it."""
-    force_limit_N: float = 80.0
-    """A fingertip's strongest press: men's mean tip pinch (Mathiowetz et al., Arch. Phys. Med.
+    contact_tolerance: float = 0.005
+    """A point this close to a surface touches it (m)."""
+    force_limit: float = 80.0
+    """A fingertip's strongest press (N): men's mean tip pinch (Mathiowetz et al., Arch. Phys. Med.
     Rehabil. 66, 1985)."""
-    penetration_reach_m: float = 0.03
-    """Deeper than this the nearest surface point no longer says which way is out."""
+    penetration_reach: float = 0.03
+    """Deeper than this (m) the nearest surface point no longer says which way is out."""
     entropy_floor: float = 0.1
     """Attention below this share of the greatest possible entropy has collapsed."""
 
@@ -84,3 +84,15 @@ class LossConfig:
     match_position: float = 5.0
     match_rotation: float = 0.5
     """Costs of assigning a query to an object: probabilities, LENGTH_UNIT_M, rad."""
+
+    def weight(self, term: str, progress: float) -> float:
+        """Of a term of `AmtLoss`, when a share `progress` (0..1) of the training is done.
+
+        Terms of contact, physics and diversity share the weight of their group.
+        """
+        group = term.split("_")[0]
+        if group not in ("contact", "physics", "diversity"):
+            group = term
+        ramp = getattr(self, f"{group}_ramp", None)
+        weight: float = getattr(self, group)
+        return weight * ramp(progress) if ramp else weight

@@ -40,23 +40,29 @@ def contact_losses(
         "contact_point_confidence": masked_mean(point_confidence, true.points_annotated, weight),
         "contact_point": masked_mean(length(offset) / LENGTH_UNIT_M, every, pair_weight),
         "contact_force": masked_mean(force, matches.true(true.force_valid), pair_weight),
-        "contact_type": _labels(matches.predicted(predicted.type_logits), contact_type, pair_weight),
+        "contact_type": _labels(
+            matches.predicted(predicted.type_logits), contact_type, pair_weight
+        ),
         "contact_interaction": _labels(predicted.interaction_logits, true.interaction, weight),
     }
 
 
 def proximity_loss(
-    points: Tensor, probability: Tensor, surface: Tensor, tolerance: float, valid: Tensor,
-    weight: Tensor,
-) -> Tensor:  # fmt: skip
-    """A point that is called a contact is close to the surface: probability times distance.
+    contact: ContactOutput, surfaces: Tensor, sample: Tensor, tolerance: float, weight: Tensor
+) -> Tensor:
+    """A point that is called a contact is close to a surface: probability times distance.
 
-    points: [B, K, 3]; probability: [B, K]; surface: [B, V, 3] points of it; tolerance: a distance
-    (m) that costs nothing; valid, weight: [B].
+    surfaces: [N, V, 3] points of N surfaces, each in the sample [N] that it belongs to, of which
+    the nearest counts; tolerance: a distance (m) that costs nothing; weight: [B].
     """
-    distance = torch.cdist(points, surface).amin(-1)
-    away = (distance - tolerance).clamp(min=0.0) / LENGTH_UNIT_M
-    return masked_mean(probability * away, valid, weight)
+    distance = torch.cdist(contact.points[sample], surfaces).amin(-1)  # [N, K]
+    nearest = torch.full_like(contact.point_logits, torch.inf).index_reduce(
+        0, sample, distance, "amin"
+    )
+    known = nearest.isfinite()
+    nearest = torch.where(known, nearest, torch.zeros_like(nearest))
+    away = (nearest - tolerance).clamp(min=0.0) / LENGTH_UNIT_M
+    return masked_mean(contact.point_confidence * away, known, weight)
 
 
 def _labels(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:

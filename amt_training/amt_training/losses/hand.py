@@ -7,23 +7,21 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from amt_perception.hand.joints import TIPS, WRIST
+from amt_perception.model.geometry import project
 from amt_perception.model.interface import AmtInput
 from amt_training.losses.config import LENGTH_UNIT_M, LossConfig
 from amt_training.losses.reduction import length, masked_mean
 from amt_training.losses.rotations import geodesic
 
-_LEAST_DEPTH_M = 0.05
-"""Points nearer than this, or behind the camera, are projected as if they were this far."""
-
 
 class AdaptiveJointLoss(nn.Module):
     """Distances of the joints with learned weights, by homoscedastic uncertainty.
 
-    Kendall, Gal and Cipolla, "Multi-task learning using uncertainty to weigh losses", CVPR 2018:
-    each joint's error is weighed by exp(-s) and s is added, so that no weight can shrink for free.
-    Here the weights are scaled to a mean of one, so that the term keeps its place among the others,
-    and s is bounded, so that none can vanish whatever the gradient; -log of the weight, in units of
-    the mean error, is Kendall's s. Fingertips count more.
+    Kendall, Gal and Cipolla, "Multi-task learning using uncertainty to weigh losses", CVPR 2018: a
+    joint's error counts w = exp(-s) times and s = -log w is added, so that no weight shrinks for
+    free. Here the weights keep a mean of one, so that the term keeps its place among the others;
+    -log w counts in units of the mean error, whatever that is; and s is bounded, so that no
+    gradient can make a weight vanish. Fingertips count more.
     """
 
     factor: Tensor
@@ -64,9 +62,7 @@ def reprojection_loss(
     joints: Tensor, keypoints: Tensor, valid: Tensor, inputs: AmtInput, weight: Tensor, beta: float
 ) -> Tensor:
     """Joints [B, 21, 3] projected into the crop against keypoints [B, 21, 2] (crop pixels)."""
-    depth = joints[..., 2:].clamp(min=_LEAST_DEPTH_M)
-    rays = torch.cat([joints[..., :2] / depth, torch.ones_like(depth)], dim=-1)
-    pixels = (rays @ inputs.intrinsics[:, -1].transpose(-1, -2))[..., :2]
+    pixels = project(joints, inputs.intrinsics[:, -1])
     return keypoint_loss(pixels, keypoints, valid, inputs, weight, beta)
 
 
@@ -104,8 +100,7 @@ def vertex_loss(
     vertices: Tensor, wrist: Tensor, truth: Tensor, true_wrist: Tensor, valid: Tensor,
     weight: Tensor,
 ) -> Tensor:  # fmt: skip
-    """Distance of vertices [B, 778, 3], seen from the wrists [B, 3] (the joints' loss places them).
-    """
+    """Distance of vertices [B, 778, 3], seen from the wrists [B, 3]; joints place the hand."""
     offset = (vertices - wrist.unsqueeze(1)) - (truth - true_wrist.unsqueeze(1))
     return masked_mean(length(offset) / LENGTH_UNIT_M, valid, weight)
 

@@ -65,9 +65,7 @@ def match_objects(predicted: ObjectOutput, true: ObjectTarget, config: LossConfi
     probability = predicted.class_logits.softmax(-1)  # [B, Q, C]
     index = true.class_index.unsqueeze(1).expand(-1, probability.shape[1], -1)
     cost = (
-        config.match_position
-        / LENGTH_UNIT_M
-        * torch.cdist(predicted.position, true.position)
+        config.match_position / LENGTH_UNIT_M * torch.cdist(predicted.position, true.position)
         + config.match_rotation
         * symmetric_geodesic(
             predicted.rotation.unsqueeze(2),

@@ -22,6 +22,7 @@ class JointLimitLoss(nn.Module):
     axes: Tensor
     lower: Tensor
     upper: Tensor
+    mirror: Tensor
 
     def __init__(self, right_hand: HandModelData) -> None:
         super().__init__()
@@ -42,7 +43,8 @@ class JointLimitLoss(nn.Module):
         turned = self.axes.transpose(-1, -2) @ local @ self.axes
         # Intrinsic X, Y, Z: R = Rx(a) Ry(b) Rz(c).
         b = torch.atan2(
-            turned[..., 0, 2], (turned[..., 0, 0].square() + turned[..., 0, 1].square() + 1e-12).sqrt()
+            turned[..., 0, 2],
+            (turned[..., 0, 0].square() + turned[..., 0, 1].square() + 1e-12).sqrt(),
         )
         return torch.stack(
             [
@@ -66,8 +68,8 @@ def penetration_loss(
 ) -> Tensor:  # fmt: skip
     """Mean depth of the hand's vertices inside the objects.
 
-    vertices: [B, 778, 3]; surface, normals: [N, P, 3] of the N matched objects as predicted, in
-    the camera frame. A vertex is inside where it lies behind its nearest surface point's tangent
+    vertices: [B, 778, 3]; surface, normals: [N, P, 3] of the N matched objects, in the camera
+    frame. A vertex is inside where it lies behind its nearest surface point's tangent
     plane; beyond `reach` (m) from that point nothing is said.
     """
     hand = vertices[matches.sample]

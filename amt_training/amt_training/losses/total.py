@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from amt_perception.hand.joints import WRIST
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.interface import AmtInput, AmtOutput
 from amt_training.losses.config import LossConfig
@@ -25,7 +26,7 @@ from amt_training.losses.hand import (
 from amt_training.losses.matching import Matches, match_objects, match_points
 from amt_training.losses.objects import object_losses
 from amt_training.losses.physics import JointLimitLoss, force_bound_loss, penetration_loss
-from amt_training.losses.targets import AmtTarget
+from amt_training.losses.targets import AmtTarget, ObjectTarget
 from amt_training.losses.temporal import velocity_loss
 
 
@@ -78,7 +79,8 @@ class AmtLoss(nn.Module):
                 self._hand(output, target, inputs, weight)
                 | object_losses(output.objects, target.objects, matches, self.config, weight)
                 | self._contact(output, target, weight)
-                | self._physics(output, target, inputs, matches, weight)
+                | self._physics(output, inputs, weight)
+                | self._surfaces(output, target.objects, matches, weight)
                 | diversity_losses(output.joints, target.joints, target.joints_valid)
             )
             if previous is not None:
@@ -101,6 +103,9 @@ class AmtLoss(nn.Module):
         joints, seen = target.joints, target.joints_valid
         keypoints, visible = target.keypoints, target.keypoints_valid
         coarse, refined = output.joint_steps[:, :1], output.joint_steps[:, 1:]
+        wrist = coarse[:, 0, WRIST]
+        if output.first_joints is not None:
+            coarse = torch.cat([output.first_joints.unsqueeze(1), coarse], dim=1)
         terms = {"coarse": self.coarse(coarse, joints, seen, weight)}
         if refined.shape[1]:
             terms["refined"] = self.refined(refined, joints, seen, weight)
@@ -130,7 +135,52 @@ class AmtLoss(nn.Module):
             )
         if output.vertices is not None:
             terms["vertices"] = vertex_loss(
-                output.vertices, coarse[:, 0, 0], target.vertices, joints[:, 0],
-                target.mano_valid & seen[:, 0], weight,
+                output.vertices, wrist, target.vertices, joints[:, WRIST],
+                target.mano_valid & seen[:, WRIST], weight,
             )  # fmt: skip
         return terms
+
+    def _contact(self, output: AmtOutput, target: AmtTarget, weight: Tensor) -> dict[str, Tensor]:
+        contact, true = output.contact, target.contact
+        terms = contact_losses(contact, true, match_points(contact, true, self.config), weight)
+        if output.vertices is not None:
+            every = torch.arange(len(weight), device=weight.device)
+            terms["contact_near_hand"] = proximity_loss(
+                contact, output.vertices, every, self.config.contact_tolerance, weight
+            )
+        return terms
+
+    def _physics(self, output: AmtOutput, inputs: AmtInput, weight: Tensor) -> dict[str, Tensor]:
+        forces = output.contact.forces
+        terms = {"physics_force": force_bound_loss(forces, self.config.force_limit, weight)}
+        if output.mano_rotation is not None:
+            terms["physics_joint_limits"] = self.joint_limits(
+                output.mano_rotation, inputs.side, weight
+            )
+        return terms
+
+    def _surfaces(
+        self, output: AmtOutput, true: ObjectTarget, matches: Matches, weight: Tensor
+    ) -> dict[str, Tensor]:
+        """What hand and contacts have to do with the objects' surfaces, placed as predicted."""
+        if true.surface is None or true.surface_normals is None:
+            return {}
+        config = self.config
+        rotation = matches.predicted(output.objects.rotation).mT
+        position = matches.predicted(output.objects.position).unsqueeze(1)
+        surface = matches.true(true.surface) @ rotation + position
+        terms = {
+            "contact_near_object": proximity_loss(
+                output.contact, surface, matches.sample, config.contact_tolerance, weight
+            )
+        }
+        if output.vertices is not None:
+            terms["physics_penetration"] = penetration_loss(
+                output.vertices, surface, matches.true(true.surface_normals) @ rotation, matches,
+                config.penetration_reach, weight,
+            )  # fmt: skip
+        return terms
+
+
+def _single(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
