@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from amt_perception.camera.intrinsics import Intrinsics
-from amt_perception.demo.encoder import video_writer
 from amt_perception.errors import AmtError
+from amt_perception.output.encoder import video_writer
 from amt_perception.sample.motion import duration_s, hand_at
 from amt_perception.sample.scene import HandScene
 
@@ -68,7 +68,7 @@ def _recipe() -> str:
     package = Path(__file__).parents[1]
     files = [*package.glob("sample/*.py"), *package.glob("hand/**/*.py")]
     digest = hashlib.sha256()
-    for file in sorted([*files, package / "demo" / "encoder.py"]):
+    for file in sorted([*files, package / "output" / "encoder.py"]):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
