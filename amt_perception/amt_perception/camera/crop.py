@@ -66,18 +66,20 @@ def sample_crops(images: Tensor, affines: np.ndarray, size: int) -> Tensor:
     shrink = 1.0 / np.sqrt(np.abs(np.linalg.det(affines[:, :, :2])))
     levels = np.maximum(np.floor(np.log2(shrink) + 1e-9), 0.0).astype(int)
     samples = np.where(shrink > 1.0 + 1e-9, 2, 1)
+    kinds = sorted(set(zip(levels.tolist(), samples.tolist(), strict=True)))
+    if len(kinds) == 1:
+        return _sample(images, affines, size, 2 ** kinds[0][0], kinds[0][1])
     crops = torch.empty((len(images), 3, size, size), dtype=torch.uint8, device=images.device)
-    for level, count in sorted(set(zip(levels.tolist(), samples.tolist(), strict=True))):
-        chosen = np.flatnonzero((levels == level) & (samples == count))
-        some = images if len(chosen) == len(images) else images[chosen.tolist()]
-        crops[chosen.tolist()] = _sample(some, affines[chosen], size, 2**level, count)
+    for level, count in kinds:
+        chosen = np.flatnonzero((levels == level) & (samples == count)).tolist()
+        crops[chosen] = _sample(images[chosen], affines[chosen], size, 2**level, count)
     return crops
 
 
 def _sample(images: Tensor, affines: np.ndarray, size: int, block: int, count: int) -> Tensor:
     """Crops that all need the same blocks and count x count samples a pixel."""
     import torch
-    from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
+    from torch.nn.functional import avg_pool2d, grid_sample, pad
 
     to_image = np.linalg.inv(crop_intrinsics(affines, np.eye(3)))  # [B, 3, 3]
     left, top, right, bottom = _part_seen(to_image, size, block, images.shape[-2:])
@@ -85,17 +87,15 @@ def _sample(images: Tensor, affines: np.ndarray, size: int, block: int, count: i
     part = pad(part, (0, -part.shape[-1] % block, 0, -part.shape[-2] % block))
     if block > 1:
         part = avg_pool2d(part, block)
-    # From the crop's -1..1 (outer edges, as affine_grid has them without aligned corners) to crop
-    # pixels, image pixels, block numbers, and the blocks' -1..1.
-    half = 0.5 * size
-    crop_pixels = np.array([[half, 0.0, half - 0.5], [0.0, half, half - 0.5], [0.0, 0.0, 1.0]])
-    rows, columns = part.shape[-2:]
+    # From crop pixels to image pixels, block numbers, and grid_sample's -1..1 over the outer edges.
     middle = 0.5 * (block - 1)
     blocks = np.array([[1, 0, -left - middle], [0, 1, -top - middle], [0, 0, block]]) / block
+    rows, columns = part.shape[-2:]
     ends = np.array([[2 / columns, 0, 1 / columns - 1], [0, 2 / rows, 1 / rows - 1], [0, 0, 1]])
-    theta = torch.tensor((ends @ blocks @ to_image @ crop_pixels)[:, :2], dtype=torch.float32)
-    shape = [len(images), 3, count * size, count * size]
-    grid = affine_grid(theta.to(images.device, non_blocking=True), shape, align_corners=False)
+    theta = torch.tensor((ends @ blocks @ to_image)[:, None, None, :2], dtype=torch.float32)
+    to_x, to_y, offset = theta.to(images.device, non_blocking=True).unbind(-1)  # [B, 1, 1, 2]
+    steps = (torch.arange(count * size, device=images.device)[:, None] + 0.5) / count - 0.5
+    grid = to_x * steps + (to_y * steps[:, None] + offset)
     crops = grid_sample(part, grid, padding_mode="zeros", align_corners=False)
     if count > 1:
         crops = avg_pool2d(crops, count)
