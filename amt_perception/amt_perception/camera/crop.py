@@ -103,7 +103,7 @@ def _sample(images: Tensor, affines: np.ndarray, size: int, block: int, count: i
 
 
 def _part_seen(
-    to_image: np.ndarray, size: int, margin: int, shape: tuple[int, int]
+    to_image: np.ndarray, size: int, margin: int, shape: tuple[int, ...]
 ) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the part of the image that the crops show, at least a pixel."""
     low, high = -0.5, size - 0.5
