@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from amt_perception.camera.intrinsics import Intrinsics
-from amt_perception.demo.encoder import video_writer
 from amt_perception.errors import AmtError
 from amt_perception.hand.generic import generic_hand
+from amt_perception.output.encoder import video_writer
 from amt_perception.sample.appearance import room
 from amt_perception.sample.motion import ELBOW, SIDE, duration_s, hand_at
 from amt_perception.sample.scene import HandObjectScene
@@ -73,7 +73,7 @@ def _recipe() -> str:
     package = Path(__file__).parents[1]
     files = [*package.glob("sample/*.py"), *package.glob("hand/**/*.py")]
     digest = hashlib.sha256()
-    for file in sorted([*files, package / "demo" / "encoder.py"]):
+    for file in sorted([*files, package / "output" / "encoder.py"]):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
