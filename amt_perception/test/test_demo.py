@@ -14,15 +14,15 @@ import pytest
 
 from amt_perception.camera.sources import open_source
 from amt_perception.demo.compose import HEADER_HEIGHT, PANEL_HEIGHT, write_demo_video
-from amt_perception.demo.encoder import video_writer
-from amt_perception.demo.files import atomic_write
-from amt_perception.demo.overlay import FINGER_COLOURS, draw_overlay
 from amt_perception.demo.plots import write_joint_plot
 from amt_perception.demo.recording import NO_TRACK, Recording, RetargetState
 from amt_perception.demo.summary import format_table, summarize, write_summary
+from amt_perception.drawing.overlay import FINGER_COLOURS, draw_overlay
 from amt_perception.errors import AmtError
 from amt_perception.estimators.interface import TrackState
 from amt_perception.hand.joints import Side
+from amt_perception.output.encoder import video_writer
+from amt_perception.output.files import atomic_write
 
 SHARED = Path(
     os.environ.get("AMT_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
@@ -355,7 +355,7 @@ def test_full_disk(tmp_path):
 import resource, sys
 from pathlib import Path
 import numpy as np
-from amt_perception.demo.encoder import video_writer
+from amt_perception.output.encoder import video_writer
 from amt_perception.errors import AmtError
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 noise = np.random.default_rng(0)

@@ -136,7 +136,7 @@ def test_wrong_input_is_refused(estimator):
 
 
 def test_an_unknown_name_or_an_impossible_hand_is_refused():
-    with pytest.raises(AmtError, match="choose one of: auto, mediapipe"):
+    with pytest.raises(AmtError, match="choose one of: auto, amt, mediapipe"):
         create_estimator("hamer")
     with pytest.raises(AmtError, match="not a hand's"):
         create_estimator("mediapipe", hand_length_m=19.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from amt_perception.demo.files import atomic_write
+from amt_perception.output.files import atomic_write
 from amt_retarget.robot.description import read_urdf
 from amt_retarget.robot.robot import Robot
 from benchmarks.retargeting.robot_points import FINGERS

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from amt_perception.demo.files import atomic_write
 from amt_perception.demo.plots import STYLE
+from amt_perception.output.files import atomic_write
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.robot import Robot
 from benchmarks.retargeting import metrics

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from amt_perception.demo.files import atomic_write
+from amt_perception.output.files import atomic_write
 
 HEADLINE_SEQUENCE = "hand_right"
 """Ratios are of this one where it was run (it is the peer's own recording), else of the first."""

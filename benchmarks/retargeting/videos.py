@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from amt_perception.demo.drawing import GREY, WHITE, Colour, draw_chip, draw_text, text_size
-from amt_perception.demo.encoder import video_writer
+from amt_perception.drawing.text import GREY, WHITE, Colour, draw_chip, draw_text, text_size
+from amt_perception.output.encoder import video_writer
 from amt_retarget.robot.robot import Robot
 from amt_retarget.simulation.renderer import RobotRenderer
 from benchmarks.retargeting import metrics

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from amt_perception.demo.files import atomic_write
 from amt_perception.demo.recording import Recording
 from amt_perception.errors import AmtError
+from amt_perception.output.files import atomic_write
 
 FINGERS = ("thumb", "index", "middle", "ring")
 """Of the robot hand; its joints are named `<finger>_joint_<k>`, all others belong to the arm."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from amt_perception.demo.files import atomic_write
 from amt_perception.errors import AmtError
 from amt_perception.estimators.interface import TrackState
 from amt_perception.hand.joints import Side
+from amt_perception.output.files import atomic_write
 
 MAX_HANDS = 2
 """Hands kept for each frame."""

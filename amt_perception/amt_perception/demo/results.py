@@ -8,10 +8,10 @@ import numpy as np
 
 from amt_perception.camera.sources import ImageSource
 from amt_perception.demo.compose import write_demo_video
-from amt_perception.demo.files import atomic_folder
 from amt_perception.demo.plots import write_joint_plot
 from amt_perception.demo.recording import Recording
 from amt_perception.demo.summary import format_table, summarize, write_summary
+from amt_perception.output.files import atomic_folder
 from amt_retarget.simulation.renderer import RobotRenderer
 
 ROBOT_SIZE = 720

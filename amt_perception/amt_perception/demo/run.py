@@ -20,9 +20,9 @@ from amt_perception.camera.intrinsics import load_intrinsics
 from amt_perception.camera.sources import ImageSource, open_source
 from amt_perception.camera.video import VideoSource
 from amt_perception.camera.views import UndistortedSource
-from amt_perception.demo.encoder import video_writer
-from amt_perception.demo.files import check_writable
 from amt_perception.errors import AmtError
+from amt_perception.output.encoder import video_writer
+from amt_perception.output.files import check_writable
 from amt_perception.pipeline import table
 from amt_perception.pipeline.arguments import Values, complete
 from amt_perception.pipeline.interrupts import TerminationRequest, uninterrupted

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from amt_perception.demo.files import atomic_write
 from amt_perception.demo.recording import NO_TRACK, Recording, RetargetState
 from amt_perception.estimators.interface import TrackState
+from amt_perception.output.files import atomic_write
 
 COMMAND_TOLERANCE_RAD = 1e-6
 """A command is exact, only rounding is forgiven."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from amt_perception.errors import AmtError
 from amt_perception.estimators.interface import Estimator
 
-ESTIMATORS = ("auto", "mediapipe")
+ESTIMATORS = ("auto", "amt", "mediapipe")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16", "fp8")
 
 _log = logging.getLogger(__name__)
 
@@ -19,24 +21,62 @@ def create_estimator(
     hand_length_m: float | None = None,
     checkpoint: Path | None = None,
     device: str = "auto",
+    precision: str = "auto",
+    single_images: bool = False,
 ) -> Estimator:
-    """The estimator of that name; "auto" takes the best one that is installed, and logs which.
+    """The estimator of that name; "auto" takes AMT when there is a checkpoint, else MediaPipe.
 
     mano_folder: the user's MANO files, None for the generic hand. hand_length_m: wrist to the tip
-    of the middle finger, None for an average adult. checkpoint: weights of the AMT model. device:
-    auto, cpu or cuda. Raises AmtError for an unknown name or when something that the estimator
-    needs is missing.
+    of the middle finger, None for an average adult; MediaPipe only, since AMT estimates the size.
+    checkpoint, device, precision: weights of the AMT model, where and with what numbers it
+    computes. single_images: the images do not follow each other; call `reset` between them. Logs
+    which estimator it is. Raises AmtError for an unknown name, for what the estimator cannot take,
+    and when something that it needs is missing.
     """
-    if name not in ESTIMATORS:
-        raise AmtError(f"there is no estimator '{name}'; choose one of: {', '.join(ESTIMATORS)}")
-    if checkpoint is not None:
-        raise AmtError(
-            f"this version has no AMT model to load {checkpoint} into; leave checkpoint empty"
-        )
-    if device == "cuda":
-        raise AmtError("MediaPipe computes on the CPU; set device to auto or cpu")
-    from amt_perception.estimators.mediapipe import MediaPipeEstimator
+    for what, value, choices in (
+        ("estimator", name, ESTIMATORS),
+        ("device", device, DEVICES),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in choices:
+            raise AmtError(f"there is no {what} '{value}'; choose one of: {', '.join(choices)}")
+    if name == "amt" or (name == "auto" and checkpoint is not None):
+        estimator = _amt(mano_folder, hand_length_m, checkpoint, device, precision)
+    else:
+        if checkpoint is not None:
+            raise AmtError(
+                f"MediaPipe cannot load {checkpoint}; set the estimator to amt, or give no "
+                "checkpoint"
+            )
+        if device == "cuda":
+            raise AmtError("MediaPipe computes on the CPU; set the device to auto or cpu")
+        if precision != "auto":
+            raise AmtError("MediaPipe has one precision only; leave the precision at auto")
+        from amt_perception.estimators.mediapipe import MediaPipeEstimator
 
-    estimator = MediaPipeEstimator(mano_folder, hand_length_m)
+        estimator = MediaPipeEstimator(mano_folder, hand_length_m, single_images)
     _log.info("hand estimator: %s (asked for: %s)", estimator.name, name)
     return estimator
+
+
+def _amt(
+    mano_folder: Path | None,
+    hand_length_m: float | None,
+    checkpoint: Path | None,
+    device: str,
+    precision: str,
+) -> Estimator:
+    if checkpoint is None:
+        raise AmtError(
+            "the estimator amt needs the weights of a trained model; give a checkpoint (the README "
+            "says where they come from), or choose mediapipe"
+        )
+    if not checkpoint.exists():
+        raise AmtError(f"there is no checkpoint {checkpoint}; give the path of a trained model")
+    if hand_length_m is not None:
+        raise AmtError(
+            "AMT estimates the hand's size itself; give no hand length, or choose mediapipe"
+        )
+    from amt_perception.estimators.amt_tracking import AmtTracker
+
+    return AmtTracker.load(checkpoint, mano_folder, device, precision)

@@ -29,6 +29,26 @@ class ScaleSource(IntEnum):
     DEPTH = 3
 
 
+class HandPart(IntEnum):
+    """Parts of a hand that touch things. Values equal the constants of amt_msgs/Contact."""
+
+    PALM = 0
+    THUMB = 1
+    INDEX = 2
+    MIDDLE = 3
+    RING = 4
+    PINKY = 5
+
+
+class Interaction(IntEnum):
+    """What the hands do with the objects. Values equal the constants of amt_msgs/ContactArray."""
+
+    NONE = 0
+    TOUCH = 1
+    GRASP = 2
+    PUSH = 3
+
+
 @dataclass(frozen=True)
 class HandEstimate:
     """One hand in one image. Camera frame with OpenCV axes, metres, radians, image pixels."""
@@ -53,6 +73,56 @@ class HandEstimate:
     metric_scale: float
     """Factor between the hand model's size and this hand's."""
     scale_source: ScaleSource
+    vertices: np.ndarray | None = None
+    """[778, 3] of the skin, in the order of the estimator's hand model (`hand.mano_files`); None
+    when the estimator gives no mesh."""
+
+
+def _unknown() -> np.ndarray:
+    return np.zeros(3)
+
+
+@dataclass(frozen=True)
+class ObjectEstimate:
+    """One object in one image. Camera frame with OpenCV axes, metres, radians."""
+
+    class_name: str
+    """For instance a YCB name: "006_mustard_bottle"."""
+    confidence: float
+    """0..1: probability that this is an object of this class."""
+    track_id: str
+    """Stays the same while one object is followed."""
+    position: np.ndarray
+    """[3] origin of the object's frame."""
+    rotation: np.ndarray
+    """[3, 3] from the object's frame to the camera frame."""
+    position_sigma: float = float("nan")
+    """One standard deviation (m) along every axis; NaN where unknown."""
+    rotation_sigma: float = float("nan")
+    """One standard deviation (rad) about every axis; NaN where unknown."""
+    size: np.ndarray = field(default_factory=_unknown)
+    """[3] of the bounding box along the object's axes, centred on its origin; zeros where unknown.
+    """
+
+
+@dataclass(frozen=True)
+class ContactEstimate:
+    """Contact of one part of a hand and one object. Camera frame with OpenCV axes, metres."""
+
+    side: Side
+    part: HandPart
+    object_track_id: str
+    """`ObjectEstimate.track_id` of the object that is touched."""
+    probability: float
+    """0..1: probability that the part touches the object."""
+    position: np.ndarray
+    """[3] on the hand's surface."""
+    distance: float = float("nan")
+    """To the object's surface, negative inside; NaN where unknown."""
+    normal: np.ndarray = field(default_factory=_unknown)
+    """[3] unit vector out of the object's surface; zeros where unknown."""
+    force: float = float("nan")
+    """Along the normal (N); NaN where unknown."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +130,13 @@ class FrameEstimate:
     """Everything that an estimator says about one image."""
 
     hands: list[HandEstimate] = field(default_factory=list)
+    objects: list[ObjectEstimate] | None = None
+    """None when the estimator does not look for objects; empty when it found none."""
+    contacts: list[ContactEstimate] | None = None
+    """None when the estimator does not look for contacts."""
+    interaction: Interaction = Interaction.NONE
+    interaction_score: float = float("nan")
+    """0..1: probability of `interaction`; NaN when the estimator does not judge it."""
 
 
 class Estimator(Protocol):

@@ -31,13 +31,19 @@ class MediaPipeEstimator:
 
     name = "mediapipe"
 
-    def __init__(self, mano_folder: Path | None = None, hand_length_m: float | None = None) -> None:
+    def __init__(
+        self,
+        mano_folder: Path | None = None,
+        hand_length_m: float | None = None,
+        single_images: bool = False,
+    ) -> None:
         """Load models; takes about a second.
 
         mano_folder: the user's MANO files, None for the project's generic hand. hand_length_m: from
         the crease of the wrist to the tip of the straight middle finger; None assumes an average
         adult, which makes all distances wrong by the same factor as the hand's length (about 5 %).
-        Raises AmtError when MediaPipe, its models or the MANO files are missing or the length is
+        single_images: each image is searched anew, and a hand needs no second image to be believed;
+        call `reset` between images that have nothing to do with each other. Raises AmtError when MediaPipe, its models or the MANO files are missing or the length is
         not a hand's.
         """
         if hand_length_m is not None and not SHORTEST_HAND_M <= hand_length_m <= LONGEST_HAND_M:
@@ -49,8 +55,8 @@ class MediaPipeEstimator:
         self._fitters = {
             side: HandFitter(load_hand_model(side, mano_folder)) for side in (Side.LEFT, Side.RIGHT)
         }
-        self._detector = MediaPipeDetector(MAX_HANDS)
-        self._tracker = HandTracker(MAX_HANDS)
+        self._detector = MediaPipeDetector(MAX_HANDS, single_images)
+        self._tracker = HandTracker(MAX_HANDS, frames_to_confirm=1 if single_images else 2)
         self._followers: dict[int, HandFollower] = {}
         self._time = -np.inf
 

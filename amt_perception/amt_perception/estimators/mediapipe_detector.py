@@ -21,12 +21,16 @@ clips of known hands. (The older `mp.solutions.hands` says the opposite.)"""
 
 
 class MediaPipeDetector:
-    """MediaPipe in video mode: it follows hands from frame to frame, so images come in order."""
+    """MediaPipe follows hands from frame to frame, or searches each image anew."""
 
-    def __init__(self, max_hands: int = 2) -> None:
-        """Raises AmtError when MediaPipe or its models are not installed."""
+    def __init__(self, max_hands: int = 2, single_images: bool = False) -> None:
+        """single_images: images need no order; each is searched with the palm detector.
+
+        Raises AmtError when MediaPipe or its models are not installed.
+        """
         self._max_hands = max_hands
-        self._landmarker = _open_landmarker(max_hands)
+        self._single_images = single_images
+        self._landmarker = _open_landmarker(max_hands, single_images)
         self._time_ms = -1
 
     def detect(self, image: np.ndarray, time: float) -> list[HandDetection]:
@@ -36,10 +40,13 @@ class MediaPipeDetector:
         """
         import mediapipe as mp
 
-        # MediaPipe wants whole, strictly increasing milliseconds.
-        self._time_ms = max(self._time_ms + 1, round(time * 1000.0))
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        result = self._landmarker.detect_for_video(picture, self._time_ms)
+        if self._single_images:
+            result = self._landmarker.detect(picture)
+        else:
+            # MediaPipe wants whole, strictly increasing milliseconds.
+            self._time_ms = max(self._time_ms + 1, round(time * 1000.0))
+            result = self._landmarker.detect_for_video(picture, self._time_ms)
         size = (image.shape[1], image.shape[0])
         found = zip(
             result.handedness, result.hand_landmarks, result.hand_world_landmarks, strict=True
@@ -58,8 +65,10 @@ class MediaPipeDetector:
 
     def reset(self) -> None:
         """Forget where the hands were and start a new time line."""
+        if self._single_images:
+            return
         self.close()
-        self._landmarker = _open_landmarker(self._max_hands)
+        self._landmarker = _open_landmarker(self._max_hands, self._single_images)
         self._time_ms = -1
 
     def close(self) -> None:
@@ -67,7 +76,7 @@ class MediaPipeDetector:
         self._landmarker.close()
 
 
-def _open_landmarker(max_hands: int) -> Any:
+def _open_landmarker(max_hands: int, single_images: bool) -> Any:
     try:
         from mediapipe.tasks.python import BaseOptions, vision
     except ImportError as error:
@@ -77,7 +86,7 @@ def _open_landmarker(max_hands: int) -> Any:
     bundle = model_bundle()
     options = vision.HandLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(bundle)),
-        running_mode=vision.RunningMode.VIDEO,
+        running_mode=vision.RunningMode.IMAGE if single_images else vision.RunningMode.VIDEO,
         num_hands=max_hands,
     )
     try:

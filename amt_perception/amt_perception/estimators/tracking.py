@@ -56,13 +56,15 @@ class HandTrack:
     side_evidence: float = 0.0
     """Log odds, positive for right, negative for left."""
     frames_seen: int = 1
+    frames_to_confirm: int = 2
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     """Of the hand's centre (px/s)."""
 
     @property
     def reported(self) -> bool:
         """False while a new hand waits for confirmation and once a hand is lost."""
-        confirmed = self.frames_seen > 1 or self.detection.side_score >= SURE_SIDE_SCORE
+        seen_enough = self.frames_seen >= self.frames_to_confirm
+        confirmed = seen_enough or self.detection.side_score >= SURE_SIDE_SCORE
         return confirmed and self.state != TrackState.LOST
 
     @property
@@ -80,8 +82,10 @@ class HandTrack:
 class HandTracker:
     """Keeps the tracks of up to `max_hands` hands."""
 
-    def __init__(self, max_hands: int = 2) -> None:
+    def __init__(self, max_hands: int = 2, frames_to_confirm: int = 2) -> None:
+        """frames_to_confirm: sightings that a new hand of an unsure side needs to be reported."""
         self._max_hands = max_hands
+        self._frames_to_confirm = frames_to_confirm
         self._tracks: list[HandTrack] = []
         self._next_id = 1
 
@@ -131,7 +135,13 @@ class HandTracker:
             if not lost:
                 return
             self._tracks.remove(min(lost, key=lambda one: one.seen_at))
-        track = HandTrack(self._next_id, detection, time, side_evidence=_evidence(detection))
+        track = HandTrack(
+            self._next_id,
+            detection,
+            time,
+            side_evidence=_evidence(detection),
+            frames_to_confirm=self._frames_to_confirm,
+        )
         self._next_id += 1
         self._tracks.append(track)
 

@@ -114,6 +114,8 @@ class AmtConfig(Config):
     multi_coordinate: str = "full"
     """Coordinates of the vertices in 22 frames: full, translation (no rotation, for ablation) or
     none (image only)."""
+    vertex_widths: tuple[int, ...] = (128, 256, 512)
+    """Of the hidden layers that each of the 778 vertices passes."""
     object_layers: int = 6
     object_queries: int = 10
     object_classes: tuple[str, ...] = YCB_CLASSES
@@ -234,6 +236,7 @@ SIZES = {
             width=96,
             heads=4,
             hand_layers=1,
+            vertex_widths=(32, 64),
             object_layers=1,
             fusion_layers=1,
             refinement_width=48,

@@ -6,6 +6,7 @@ pixels" are those of the S x S picture that the network sees, "image pixels" tho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -20,34 +21,35 @@ LEFT, RIGHT = 0, 1
 CONFIDENT_DISTANCE_M = 0.02
 """`AmtOutput.joint_confidence` is the probability that a joint is within this distance."""
 
-_Self = TypeVar("_Self", bound="_Tensors")
+_Self = TypeVar("_Self", bound="Tensors")
 
 
 @dataclass
-class _Tensors:
+class Tensors:
     """Named tensors that move and are indexed together."""
 
     def to(self: _Self, device: torch.device | str) -> _Self:
         """The same on another device."""
-        return self._each(lambda tensor: tensor.to(device))
+        return self.each(lambda tensor: tensor.to(device))
 
     def __getitem__(self: _Self, index: slice | Tensor) -> _Self:
         """The chosen samples of the batch."""
-        return self._each(lambda tensor: tensor[index])
+        return self.each(lambda tensor: tensor[index])
 
-    def _each(self: _Self, change) -> _Self:  # type: ignore[no-untyped-def]
+    def each(self: _Self, change: Callable[[Tensor], Tensor]) -> _Self:
+        """The same with every tensor changed."""
         changed = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
                 changed[field.name] = change(value)
-            elif isinstance(value, _Tensors):
-                changed[field.name] = value._each(change)
+            elif isinstance(value, Tensors):
+                changed[field.name] = value.each(change)  # type: ignore[assignment]
         return replace(self, **changed)
 
 
 @dataclass
-class AmtInput(_Tensors):
+class AmtInput(Tensors):
     """Crops around hands: B samples of T frames in time order, the last one is asked about."""
 
     image: Tensor
@@ -63,7 +65,7 @@ class AmtInput(_Tensors):
 
 
 @dataclass
-class ObjectOutput(_Tensors):
+class ObjectOutput(Tensors):
     """Q object queries; a query without an object has low confidence."""
 
     position: Tensor
@@ -87,7 +89,7 @@ class ObjectOutput(_Tensors):
 
 
 @dataclass
-class ContactOutput(_Tensors):
+class ContactOutput(Tensors):
     """Contacts of the hand with what it handles: six hand parts and K points."""
 
     part_logits: Tensor
@@ -115,7 +117,7 @@ class ContactOutput(_Tensors):
 
 
 @dataclass
-class AmtOutput(_Tensors):
+class AmtOutput(Tensors):
     """What the model says about the last frame of each sample."""
 
     joint_steps: Tensor

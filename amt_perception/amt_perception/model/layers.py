@@ -29,14 +29,25 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor, context: Tensor) -> Tensor:
         """[B, N, C] from tokens [B, N, C] and context [B, M, C]."""
-        query, key, value = (
-            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, C / heads]
-            for layer, x in ((self.query, tokens), (self.key, context), (self.value, context))
-        )
-        if self.log_temperature is not None:
-            query = query * torch.exp(-self.log_temperature).to(query.dtype)
+        query, key = self._query(tokens), self._split(self.key(context))
+        value = self._split(self.value(context))
         mixed = scaled_dot_product_attention(query, key, value)
         return self.out(mixed.transpose(1, 2).flatten(-2))
+
+    def logits(self, tokens: Tensor, context: Tensor) -> Tensor:
+        """[B, heads, N, M] attention before its softmax, which the fused kernel does not show."""
+        query, key = self._query(tokens), self._split(self.key(context))
+        return query @ key.mT / query.shape[-1] ** 0.5
+
+    def _query(self, tokens: Tensor) -> Tensor:
+        query = self._split(self.query(tokens))
+        if self.log_temperature is not None:
+            query = query * torch.exp(-self.log_temperature).to(query.dtype)
+        return query
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[B, heads, N, C / heads] from [B, N, C]."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class MLP(nn.Sequential):

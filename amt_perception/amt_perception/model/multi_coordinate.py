@@ -13,7 +13,6 @@ from amt_perception.model.hand_layer import FRAMES
 
 _SCALE_M = 0.1
 """Coordinates are given in tenths of a metre, so that they are of order one."""
-_HIDDEN = (128, 256, 512)
 
 
 class MultiCoordinateEncoder(nn.Module):
@@ -26,11 +25,11 @@ class MultiCoordinateEncoder(nn.Module):
     def __init__(self, config: AmtConfig) -> None:
         super().__init__()
         self.with_rotation = config.multi_coordinate == "full"
-        sizes = (3 * FRAMES + 1, *_HIDDEN)
+        sizes = (3 * FRAMES + 1, *config.vertex_widths)
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.LayerNorm(after), nn.GELU()]
-        self.per_vertex = nn.Sequential(*layers, nn.Linear(_HIDDEN[-1], config.width))
+        self.per_vertex = nn.Sequential(*layers, nn.Linear(sizes[-1], config.width))
         self.scores = nn.Linear(config.width, FRAMES)
 
     def forward(self, vertices: Tensor, rotation: Tensor, origin: Tensor) -> Tensor:

@@ -11,14 +11,14 @@ from amt_perception.model.camera import View
 from amt_perception.model.config import AmtConfig
 from amt_perception.model.geometry import rotation_from_6d
 from amt_perception.model.hand_layer import FRAMES, HandLayer
-from amt_perception.model.interface import AmtOutput, _Tensors
+from amt_perception.model.interface import AmtOutput, Tensors
 from amt_perception.model.layers import MLP, Decoder, zero_start
 
 _SCALE_M = 0.1
 
 
 @dataclass
-class FrameMemory(_Tensors):
+class FrameMemory(Tensors):
     """What is kept of one frame, in the (perhaps mirrored) right hand's picture.
 
     It depends on that frame alone, so a video costs one spatial pass for each new frame.

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from amt_perception.demo.files import atomic_folder, check_writable
 from amt_perception.errors import AmtError
+from amt_perception.output.files import atomic_folder, check_writable
 from amt_perception.pipeline.interrupts import (
     TerminationRequest,
     interrupt_on_sigterm,

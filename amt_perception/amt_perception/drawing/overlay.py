@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from amt_perception.demo.drawing import (
+from amt_perception.drawing.text import (
     GREY,
     WHITE,
     Colour,

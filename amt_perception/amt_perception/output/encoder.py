@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from amt_perception.demo.files import atomic_write
 from amt_perception.errors import AmtError
+from amt_perception.output.files import atomic_write
 
 TIME_BASE = Fraction(1, 90_000)
 """Fine enough for the exact times of any frame rate in use."""

@@ -1,4 +1,4 @@
-"""Text and panels on RGB images, for the demo's video."""
+"""Text and panels on RGB images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _font(size: int, bold: bool) -> Any:
         from matplotlib import font_manager
         from PIL import ImageFont
     except ImportError as error:
-        raise AmtError("Drawing the demo needs matplotlib: pip install matplotlib") from error
+        raise AmtError("Drawing text needs matplotlib: pip install matplotlib") from error
     properties = font_manager.FontProperties(
         family="DejaVu Sans", weight="bold" if bold else "normal"
     )

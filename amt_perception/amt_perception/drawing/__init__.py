@@ -1,0 +1,1 @@
+"""Drawing what was estimated onto images."""
