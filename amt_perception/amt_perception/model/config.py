@@ -74,7 +74,7 @@ class AmtConfig:
     object_layers: int = 6
     object_queries: int = 10
     object_classes: tuple[str, ...] = YCB_CLASSES
-    contact_layers: int = 2
+    contact_layers: int = 1
     contact_points: int = 10
     fusion_layers: int = 2
     refinement_steps: int = 2
@@ -203,7 +203,6 @@ SIZES = {
             width=256,
             heads=8,
             object_layers=3,
-            contact_layers=1,
             refinement_width=128,
         ),
         AmtConfig(
@@ -214,7 +213,6 @@ SIZES = {
             heads=4,
             hand_layers=1,
             object_layers=1,
-            contact_layers=1,
             fusion_layers=1,
             refinement_width=48,
         ),

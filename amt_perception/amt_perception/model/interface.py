@@ -127,6 +127,9 @@ class AmtOutput(_Tensors):
     """[B, 21, 2] joints as the network sees them in the picture (crop pixels)."""
     objects: ObjectOutput
     contact: ContactOutput
+    first_joints: Tensor | None = None
+    """[B, 21, 3] of the first estimate, from which the vertices were made that the second one looks
+    at; for its own supervision (m)."""
     mano_rotation: Tensor | None = None
     """[B, 16, 3, 3] each joint's rotation in its parent's frame, wrist first, mean pose included.
     None where the model has no hand model (the baseline)."""

@@ -18,13 +18,19 @@ class SigmaReparam(nn.Module):
 
     The singular vectors come from an SVD at the start, then from one power iteration in each
     forward pass of training; they carry no gradient, sigma = u^T W v does. Computed in float32.
+    from_checkpoint: leave out the SVD, a checkpoint is loaded next (NaN until then).
     """
 
     left: Tensor
     right: Tensor
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, from_checkpoint: bool) -> None:
         super().__init__()
+        if from_checkpoint:
+            self.gamma = nn.Parameter(weight.new_full((), torch.nan))
+            self.register_buffer("left", weight.new_full(weight.shape[:1], torch.nan))
+            self.register_buffer("right", weight.new_full(weight.shape[1:], torch.nan))
+            return
         matrix = weight.detach().float().cpu().numpy()
         left, sigma, right = svds(matrix, k=1, v0=np.ones(min(matrix.shape), np.float32))
         self.gamma = nn.Parameter(torch.tensor(float(sigma[0]), device=weight.device))
@@ -44,7 +50,7 @@ class SigmaReparam(nn.Module):
             return (self.gamma / sigma * matrix).to(weight.dtype)
 
 
-def add_sigma_reparam(part: nn.Module) -> None:
+def add_sigma_reparam(part: nn.Module, from_checkpoint: bool = False) -> None:
     """Reparametrise the matrices of all linear layers in a part (not norms, not embeddings).
 
     A matrix of zeros has no direction to keep; such layers (zero starts) are left as they are, and
@@ -54,7 +60,8 @@ def add_sigma_reparam(part: nn.Module) -> None:
         if isinstance(layer, nn.Linear) and not parametrize.is_parametrized(layer):
             weight = layer.weight
             if min(weight.shape) >= 8 and bool(weight.detach().abs().max() > 0.0):
-                parametrize.register_parametrization(layer, "weight", SigmaReparam(weight.detach()))
+                reparam = SigmaReparam(weight.detach(), from_checkpoint)
+                parametrize.register_parametrization(layer, "weight", reparam)
 
 
 def fold_sigma_reparam(part: nn.Module) -> None:
