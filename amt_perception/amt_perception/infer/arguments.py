@@ -28,6 +28,8 @@ class Options:
     device: str
     precision: str
     intrinsics: Path | None
+    camera: str | None
+    """Which camera of a calibration file that holds several."""
     field_of_view: float | None
     """Horizontal (degrees)."""
     hand_length: float | None
@@ -57,8 +59,10 @@ def parse(arguments: list[str] | None) -> Options:
     text = "wrist crease to the tip of the middle finger; mediapipe only"
     add("--hand-length", type=positive, metavar="METRES", help=text)
 
-    text = "calibration of the camera (ROS camera_info YAML)"
+    text = "calibration of the camera (ROS camera_info YAML, ZED JSON)"
     camera.add_argument("--intrinsics", type=Path, metavar="FILE", help=text)
+    text = "which camera of a calibration that holds several (ZED: left, right)"
+    add("--camera", metavar="NAME", help=text)
     text = f"horizontal, where there is no calibration (default: {DEFAULT_HORIZONTAL_FOV_DEG:g})"
     camera.add_argument("--field-of-view", type=positive, metavar="DEGREES", help=text)
     text = "makes a folder a sequence; replaces a video's own times; is asked of a camera"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from amt_perception.drawing.overlay import draw_estimate
 from amt_perception.errors import AmtError
 from amt_perception.estimators.interface import Estimator, FrameEstimate
 from amt_perception.hand.joints import Side
+from amt_perception.infer.ahead import ahead
 from amt_perception.infer.report import write_report
 from amt_perception.infer.results import Results, camera_json
 from amt_perception.infer.resume import NAMED, RESULTS_FILE, ResultsFolder, file_stamp
@@ -25,6 +27,8 @@ from amt_perception.output.files import atomic_write
 from amt_perception.pipeline.interrupts import uninterrupted
 
 JPEG_QUALITY = 92
+READERS, WRITERS = 2, 2
+"""Threads that decode images, and that draw and write, while the estimator computes."""
 
 
 def find_images(text: str) -> list[Path]:
@@ -70,6 +74,8 @@ class ImageRun:
         self._camera = camera
         self._hand_faces = hand_faces
         self._timing = Timing()
+        self._done: set[Path] = set()
+        self._failures: dict[str, str] = {}
 
     def run(self, request: dict[str, Any]) -> None:
         """Work through the images that are not done yet, then write results.json.
@@ -77,68 +83,90 @@ class ImageRun:
         Images that cannot be read are left out, and named at the end. Raises AmtError for them,
         KeyboardInterrupt when it was stopped: what is done then stays.
         """
-        done = self._folder.done(self._images)
-        failures: dict[str, str] = {}
+        self._done = self._folder.done(self._images)
         count = len(self._images)
+        left = [file for file in self._images if file not in self._done]
         try:
-            with tqdm(total=count, initial=len(done), unit="image", smoothing=0.1) as progress:
-                for file in self._images:
-                    if file in done:
-                        continue
-                    with uninterrupted():
-                        try:
-                            self._process(file)
-                            done.add(file)
-                        except _UnreadableImageError as error:
-                            failures[file.name] = str(error)
+            with (
+                tqdm(total=count, initial=len(self._done), unit="image", smoothing=0.1) as progress,
+                closing(ahead(self._load, left, READERS)) as loaded,
+                closing(ahead(self._finish, self._estimated(loaded), WRITERS)) as finished,
+            ):
+                for _ in finished:
                     progress.update()
         except KeyboardInterrupt:
             print(
-                f"Stopped with {len(done)} of {count} images done; the same command goes on.",
+                f"Stopped with {len(self._done)} of {count} images done; the same command goes on.",
                 file=sys.stderr,
             )
             raise
         timing = self._timing.summary()
-        header = {**request, "complete": not failures, "failures": failures, "timing": timing}
-        write_report(self._folder.path / RESULTS_FILE, header, self._frames(done))
-        print(format_table(timing))
-        if failures:
-            raise AmtError(_describe(failures, len(done), self._folder.path))
+        header = {
+            "request": request,
+            "complete": not self._failures,
+            "failures": self._failures,
+            "timing": timing,
+        }
+        write_report(self._folder.path / RESULTS_FILE, header, self._frames())
+        if timing["images"]:
+            print(format_table(timing))
+        if self._failures:
+            raise AmtError(_describe(self._failures, len(self._done), self._folder.path))
 
-    def _process(self, file: Path) -> None:
-        """One image; its .npz comes last and says that it is done."""
-        timing, stamp = self._timing, file_stamp(file)
-        with timing.stage("decode"):
+    def _load(self, file: Path) -> _Loaded | None:
+        """None for a file that cannot be read."""
+        with self._timing.stage("decode"):
+            stamp = file_stamp(file)
             try:
                 image = read_image(file)
             except AmtError as error:
-                raise _UnreadableImageError(str(error)) from error
+                self._failures[file.name] = str(error)
+                return None
             intrinsics = self._camera(image.shape[1], image.shape[0])
-            image = intrinsics.undistort(image)
-        with timing.stage("estimate"):
-            self._estimator.reset()
-            estimate = _numbered(self._estimator.estimate(image, intrinsics, 0.0))
-        with timing.stage("draw"):
-            picture = draw_estimate(image, estimate, intrinsics, self._hand_faces)
-        with timing.stage("write"):
+            return _Loaded(file, stamp, intrinsics.undistort(image), intrinsics)
+
+    def _estimated(
+        self, images: Iterable[_Loaded | None]
+    ) -> Iterator[tuple[_Loaded, FrameEstimate]]:
+        for loaded in filter(None, images):
+            with self._timing.stage("estimate"), uninterrupted():
+                self._estimator.reset()
+                estimate = self._estimator.estimate(loaded.image, loaded.intrinsics, 0.0)
+            yield loaded, _numbered(estimate)
+
+    def _finish(self, work: tuple[_Loaded, FrameEstimate]) -> None:
+        """Draw and write; the .npz comes last and says that the image is done."""
+        loaded, estimate = work
+        file, intrinsics = loaded.file, loaded.intrinsics
+        with self._timing.stage("draw"):
+            picture = draw_estimate(loaded.image, estimate, intrinsics, self._hand_faces)
+        with self._timing.stage("write"):
             _write_picture(self._folder.picture(file.stem), picture)
             results = Results(intrinsics)
             results.add(0.0, estimate)
-            kept = {f"input_{key}": value for key, value in stamp.items()}
-            results.save(self._folder.arrays(file.stem), **kept)
-        timing.images += 1
+            stamp = {f"input_{key}": value for key, value in loaded.stamp.items()}
+            results.save(self._folder.arrays(file.stem), **stamp)
+        self._timing.count_image()
+        self._done.add(file)
 
-    def _frames(self, done: set[Path]) -> Iterator[dict[str, Any]]:
+    def _frames(self) -> Iterator[dict[str, Any]]:
         """What results.json says about each image, read back from its .npz."""
         for file in self._images:
-            if file in done:
+            if file in self._done:
                 results = Results.load(self._folder.arrays(file.stem))
                 (frame,) = results.frames_json()
                 yield {"image": file.name, "camera": camera_json(results.intrinsics), **frame}
 
 
-class _UnreadableImageError(Exception):
-    """An image of the folder is damaged or is none."""
+@dataclass(frozen=True)
+class _Loaded:
+    """An image in memory."""
+
+    file: Path
+    stamp: dict[str, int]
+    image: np.ndarray
+    """[H, W, 3] uint8 RGB, undistorted."""
+    intrinsics: Intrinsics
 
 
 def _numbered(estimate: FrameEstimate) -> FrameEstimate:

@@ -47,7 +47,9 @@ class ResultsFolder:
                     f"{self.path} exists and does not come from this command; choose an empty or "
                     "new folder with --output."
                 )
-        elif not overwrite and (differences := _differences(earlier, request)):
+        elif overwrite or not any(self.path.glob("*.npz")):
+            return
+        elif differences := _differences(earlier, request):
             raise AmtError(
                 f"{self.path} holds the results of another run ({'; '.join(differences)}); choose "
                 "another --output, or start anew with --overwrite."
@@ -122,7 +124,7 @@ class ResultsFolder:
 
 
 def file_stamp(path: Path) -> dict[str, int]:
-    """Size and time of change of a file, or of all files of a folder together.
+    """Size (bytes) and time of change (ns) of a file, or of all files of a folder together.
 
     Raises AmtError when it cannot be read.
     """
@@ -130,7 +132,7 @@ def file_stamp(path: Path) -> dict[str, int]:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         stats = [file.stat() for file in files if not file.is_dir()]
     except OSError as error:
-        raise AmtError(f"Cannot read {path} ({error.strerror}).") from error
+        raise AmtError(f"Cannot read {path} ({error.strerror}); correct the path.") from error
     return {
         "bytes": sum(stat.st_size for stat in stats),
         "modified_ns": max((stat.st_mtime_ns for stat in stats), default=0),
@@ -160,15 +162,24 @@ def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
     words = []
     for key in sorted(earlier.keys() | now.keys()):
         old, new = earlier.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            words += [f"{key} {difference}" for difference in _differences(old, new)]
-        elif old != new:
-            words.append(f"{key.replace('_', ' ')} was {_say(old)}, now {_say(new)}")
+        name = key.replace("_", " ")
+        if old == new:
+            continue
+        if not (isinstance(old, dict) and isinstance(new, dict)):
+            words.append(f"{name} was {_say(old)}, now {_say(new)}")
+        elif old.get("path") != new.get("path"):
+            words.append(f"{name} was {old.get('path')}, now {new.get('path')}")
+        elif "path" in old:
+            words.append(f"{old['path']} has changed")
+        else:
+            words += [f"{name}: {difference}" for difference in _differences(old, new)]
     return words
 
 
 def _say(value: Any) -> str:
-    return "not given" if value is None else str(value)
+    if value is None:
+        return "not given"
+    return str(value["path"]) if isinstance(value, dict) else str(value)
 
 
 def _is_running(process: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -63,8 +64,9 @@ def _run_images(images: list[Path], options: Options) -> None:
 def _run_sequence(options: Options) -> None:
     with open_source(options.input, options.frame_rate) as source:
         intrinsics = _camera(options)(source.width, source.height)
-        stamp = None if source.live else _source_stamp(options.input)
-        request = {**_request(options), "input_stamp": stamp}
+        request = _request(options)
+        if Path(request["input"]["path"]).exists() and not source.live:
+            request["input"] |= file_stamp(Path(request["input"]["path"]))
         folder = ResultsFolder(options.output)
         folder.check(request, options.overwrite)
         if folder.is_complete and not options.overwrite:
@@ -79,7 +81,7 @@ def _run_sequence(options: Options) -> None:
             folder.begin(request, options.overwrite)
             name, faces = default_name(options.input), hand_faces(options.mano)
             sequence = SequenceRun(source, name, folder, estimator, intrinsics, faces)
-            sequence.run(request, options.duration)
+            sequence.run(request, options.duration or math.inf)
 
 
 def _request(options: Options) -> dict[str, Any]:
@@ -92,14 +94,15 @@ def _request(options: Options) -> dict[str, Any]:
         "intrinsics": options.intrinsics,
     }
     return {
-        "input": str(path.resolve()) if path.exists() else options.input,
+        "input": {"path": str(path.resolve()) if path.exists() else options.input},
         "estimator": name,
         "device": options.device,
         "precision": options.precision,
-        "field_of_view_deg": options.field_of_view,
-        "hand_length_m": options.hand_length,
-        "frame_rate_hz": options.frame_rate,
-        "duration_s": options.duration,
+        "field_of_view": options.field_of_view,
+        "camera": options.camera,
+        "hand_length": options.hand_length,
+        "frame_rate": options.frame_rate,
+        "duration": options.duration,
         **{key: file and {"path": str(file), **file_stamp(file)} for key, file in files.items()},
         "versions": _versions(name),
     }
@@ -114,18 +117,12 @@ def _versions(estimator: str) -> dict[str, str]:
     return versions
 
 
-def _source_stamp(text: str) -> dict[str, int] | None:
-    """Stamp of a video file or a folder; None for the built-in sample."""
-    path = Path(text).expanduser()
-    return file_stamp(path) if path.exists() else None
-
-
 def _camera(options: Options) -> Callable[[int, int], Intrinsics]:
     """Intrinsics by the width and height (px) of an image."""
     if options.intrinsics is None:
         degrees = options.field_of_view or DEFAULT_HORIZONTAL_FOV_DEG
         return lambda width, height: Intrinsics.from_field_of_view(width, height, degrees)
-    calibration = load_intrinsics(options.intrinsics)
+    calibration = load_intrinsics(options.intrinsics, options.camera)
 
     def checked(width: int, height: int) -> Intrinsics:
         if (width, height) != (calibration.width, calibration.height):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,12 +16,21 @@ STAGES = ("decode", "estimate", "draw", "write")
 
 
 class Timing:
-    """Seconds of each stage for each image, and the time of all together."""
+    """Seconds of each stage for each image, and the time of all together.
+
+    Stages overlap: the rate may be higher than their sum allows.
+    """
 
     def __init__(self) -> None:
         self._seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
         self._start = time.perf_counter()
+        self._lock = threading.Lock()
         self.images = 0
+
+    def count_image(self) -> None:
+        """One more image is done; called from several threads."""
+        with self._lock:
+            self.images += 1
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
