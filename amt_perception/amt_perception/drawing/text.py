@@ -17,6 +17,11 @@ GREY: Colour = (160, 168, 178)
 PANEL: Colour = (16, 20, 26)
 
 
+def letter_size(image_height: int) -> int:
+    """Font size that reads well at this height: 18 at 720 rows."""
+    return max(10, round(image_height / 40))
+
+
 @functools.cache
 def _font(size: int, bold: bool) -> Any:
     """DejaVu Sans: matplotlib brings it, it has even digits and covers names in most alphabets."""

@@ -43,8 +43,8 @@ class MediaPipeEstimator:
         the crease of the wrist to the tip of the straight middle finger; None assumes an average
         adult, which makes all distances wrong by the same factor as the hand's length (about 5 %).
         single_images: each image is searched anew, and a hand needs no second image to be believed;
-        call `reset` between images that have nothing to do with each other. Raises AmtError when MediaPipe, its models or the MANO files are missing or the length is
-        not a hand's.
+        call `reset` between images that have nothing to do with each other. Raises AmtError when
+        MediaPipe, its models or the MANO files are missing or the length is not a hand's.
         """
         if hand_length_m is not None and not SHORTEST_HAND_M <= hand_length_m <= LONGEST_HAND_M:
             raise AmtError(
