@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.sparse import csr_array
 
+from amt_perception.hand.generic.correctives import pose_correctives
 from amt_perception.hand.generic.flesh import PALM, build_flesh
 from amt_perception.hand.generic.mesh import RoughHand, rough_hand
 from amt_perception.hand.generic.postures import pose_components, relaxed_pose
@@ -37,7 +39,7 @@ def generic_hand(side: Side) -> HandModelData:
     vertices = _relaxed_skin(skeleton, rough, neighbours)
     axes = anatomical_axes(skeleton.joints, skeleton.tips, Side.RIGHT)
     centre = vertices.mean(axis=0)
-    return HandModelData(
+    plain = HandModelData(
         side=side,
         v_template=vertices - centre,
         faces=rough.faces,
@@ -50,6 +52,8 @@ def generic_hand(side: Side) -> HandModelData:
         hands_mean=relaxed_pose(axes),
         source="generic hand",
     )
+    posedirs = pose_correctives(plain, skeleton, rough.groups, neighbours)
+    return replace(plain, posedirs=posedirs)
 
 
 def _relaxed_skin(skeleton: Skeleton, rough: RoughHand, neighbours: csr_array) -> np.ndarray:
