@@ -24,26 +24,25 @@ def enclosed_volume(vertices: np.ndarray, faces: np.ndarray, spacing: float) -> 
     through a face and down where it leaves (Jacobson et al., "Robust inside-outside segmentation
     using generalized winding numbers", SIGGRAPH 2013, for what it means).
     """
-    low = vertices[:, :2].min(axis=0)
     # Lines lie off the grid of round numbers, so that they do not run through vertices.
-    plane = (vertices[:, :2] - low) / spacing + 0.4142
+    plane = (vertices[:, :2] - vertices[:, :2].min(axis=0)) / spacing + 0.4142
     width = int(plane[:, 0].max()) + 1
     lines, heights, signs = [], [], []
     for face in faces:
         a, b, c = plane[face]
-        (u0, v0), (u1, v1) = np.ceil([np.minimum(a, np.minimum(b, c)), np.maximum(a, np.maximum(b, c))])
-        u, v = np.meshgrid(np.arange(u0, u1), np.arange(v0, v1))
         area = _cross(b - a, c - a)
-        if u.size == 0 or area == 0.0:
+        u, v = (np.arange(np.ceil(x.min()), np.ceil(x.max())) for x in plane[face].T)
+        point = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
+        if len(point) == 0 or area == 0.0:
             continue
-        point = np.stack([u, v], axis=-1).reshape(-1, 2)
-        share = np.stack([_cross(b - point, c - point), _cross(c - point, a - point)], axis=1) / area
-        last = 1.0 - share.sum(axis=1)
-        inside = (share >= 0.0).all(axis=1) & (last >= 0.0)
-        hit = np.column_stack([share, last])[inside]
+        shares = np.column_stack(
+            [_cross(end - point, start - point) for end, start in ((b, c), (c, a), (a, b))]
+        )
+        shares /= area
+        inside = (shares >= 0.0).all(axis=1)
         lines.append(point[inside] @ [1.0, width])
-        heights.append(hit @ vertices[face, 2])
-        signs.append(np.full(len(hit), -np.sign(area)))
+        heights.append(shares[inside] @ vertices[face, 2])
+        signs.append(np.full(np.count_nonzero(inside), -np.sign(area)))
     line, height, sign = map(np.concatenate, (lines, heights, signs))
     order = np.lexsort((height, line))
     winding = np.cumsum(sign[order])[:-1]

@@ -78,7 +78,7 @@ class Flesh:
 def _smooth_minimum(
     distance: np.ndarray, normal: np.ndarray, blend: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """-blend * log(sum(exp(-distance / blend))) over [..., K], and its gradient from [..., K, 3]."""
+    """-blend * log(sum(exp(-distance / blend))) of [..., K], and its gradient of [..., K, 3]."""
     nearest = distance.min(axis=-1, keepdims=True)
     unseen = ~np.isfinite(nearest[..., 0])
     nearest = np.where(np.isfinite(nearest), nearest, 0.0)
