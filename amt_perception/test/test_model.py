@@ -179,7 +179,9 @@ def test_mirrored_picture_gives_the_mirrored_hand() -> None:
     }
     for name, (expected, found) in pairs.items():
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=0, msg=name)
-    torch.testing.assert_close(size - 1.0 - here.keypoints[..., 0], there.keypoints[..., 0])
+    torch.testing.assert_close(
+        size - 1.0 - here.keypoints[..., 0], there.keypoints[..., 0], atol=1e-3, rtol=0
+    )
     torch.testing.assert_close(here.keypoints[..., 1], there.keypoints[..., 1])
 
 

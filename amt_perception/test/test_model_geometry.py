@@ -171,7 +171,7 @@ def test_planted_feature_is_found_where_it_projects() -> None:
     grid = torch.arange(30.0, 85.0, 0.25)
     pixels = torch.stack(torch.meshgrid(grid, grid, indexing="xy"), dim=-1).flatten(0, 1)
     shown = torch.ones(1, len(pixels))
-    sampled = sample_at(bump[None, None], pixels[None], shown, torch.tensor(size))[0, :, 0]
+    sampled = sample_at(bump[None, None], pixels[None], shown, size)[0, :, 0]
     share = (sampled - 0.5 * sampled.max()).clamp_min(0.0)
     found = (share[:, None] * pixels).sum(0) / share.sum()
     assert (found - place).abs().max() < 0.5
@@ -179,7 +179,7 @@ def test_planted_feature_is_found_where_it_projects() -> None:
 
 def test_points_outside_the_picture_get_nothing() -> None:
     points = torch.tensor([[[0.0, 0.0, 0.5], [5.0, 0.0, 0.5], [0.0, 0.0, -0.5], [0.0, -0.12, 0.5]]])
-    size = torch.tensor(112)
+    size = 112
     pixels = geometry.project(points, camera(1))
     shown = geometry.visible(points, pixels, size)
     assert shown.tolist() == [[1.0, 0.0, 0.0, 0.0]]

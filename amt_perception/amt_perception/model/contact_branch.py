@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from amt_perception.model.config import AmtConfig
+from amt_perception.model.geometry import product
 from amt_perception.model.hand_branch import PALM
 from amt_perception.model.hand_layer import Hand
 from amt_perception.model.interface import (
@@ -66,7 +67,7 @@ class ContactHead(nn.Module):
         palm_rotation = hand.frame_rotation[:, PALM]
         return ContactOutput(
             part_logits=self.part(parts).float()[..., 0],
-            points=hand.frame_origin[:, PALM:] + offsets @ palm_rotation.mT,
+            points=hand.frame_origin[:, PALM:] + product(offsets, palm_rotation.mT),
             point_logits=self.point_confidence(points).float()[..., 0],
             forces=nn.functional.softplus(self.force(points).float())[..., 0],
             type_logits=self.contact_type(points).float(),

@@ -14,7 +14,7 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.camera import View
 from amt_perception.model.config import AmtConfig
-from amt_perception.model.geometry import rotation_from_6d, solve_translation, viewing_rays
+from amt_perception.model.geometry import product, rotation_from_6d, solve_translation, viewing_rays
 from amt_perception.model.hand_layer import FRAMES, Hand, HandLayer
 from amt_perception.model.image_encoder import ImageTokens
 from amt_perception.model.layers import MLP, Decoder, zero_start
@@ -56,6 +56,9 @@ class HandHead(nn.Module):
     can be said, too.
     """
 
+    centres: Tensor
+    """[N, 2] of the image tokens' patches (crop pixels)."""
+
     def __init__(self, config: AmtConfig, layer: HandLayer, grid: int) -> None:
         super().__init__()
         self.layer = layer
@@ -86,7 +89,7 @@ class HandHead(nn.Module):
         pose_6d = pose_6d + self.pose(tokens[:, :16]).float()
         shape = shape + self.shape(palm).float()
         logits = (self.query(joints) @ self.key(image).mT).float() / _HEATMAP_WIDTH**0.5
-        seen = logits.softmax(dim=-1) @ self.centres
+        seen = product(logits.softmax(dim=-1), self.centres)
         keypoints = seen + view.size * self.offset(joints).float()
         weights = nn.functional.softplus(self.weight(joints).float())[..., 0] + 1e-3
         nearer = torch.exp(-self.size(palm).float())[:, 0]
@@ -104,7 +107,7 @@ class HandHead(nn.Module):
     ) -> HandEstimate:
         """Pose the hand and put its joints onto the rays through their keypoints [B, 21, 2]."""
         rotation = rotation_from_6d(pose_6d)
-        wrist = view.turn @ rotation[:, 0]
+        wrist = product(view.turn, rotation[:, 0])
         rotation = torch.cat([wrist[:, None], rotation[:, 1:]], dim=1)
         hand = self.layer(rotation, shape)
         offset = solve_translation(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from amt_perception.model.camera import View
 from amt_perception.model.config import AmtConfig
-from amt_perception.model.geometry import rotation_from_6d, viewing_rays
+from amt_perception.model.geometry import identity_6d, product, rotation_from_6d, viewing_rays
 from amt_perception.model.image_encoder import ImageTokens
 from amt_perception.model.interface import ObjectOutput
 from amt_perception.model.layers import MLP, Decoder
@@ -40,6 +40,7 @@ class ObjectHead(nn.Module):
         self.pose = nn.Sequential(MLP(width, width, width), nn.GELU(), nn.Linear(width, 9))
         self.confidence = nn.Linear(width, 1)
         self.classes = nn.Linear(width, len(config.object_classes))
+        self.register_buffer("identity", identity_6d(), persistent=False)
 
     def forward(self, tokens: Tensor, view: View, hand_depth: Tensor) -> ObjectOutput:
         """tokens [B, Q, C]; hand_depth [B], the wrist's (m)."""
@@ -47,10 +48,9 @@ class ObjectHead(nn.Module):
         pixels = (0.5 + 0.5 * centre) * view.size
         depth = hand_depth[:, None, None] * torch.exp(0.3 * farther)
         rays = viewing_rays(pixels, view.intrinsics)
-        identity = six.new_tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
         return ObjectOutput(
             position=torch.cat([rays * depth, depth], dim=-1),
-            rotation=view.turn[:, None] @ rotation_from_6d(identity + six),
+            rotation=product(view.turn[:, None], rotation_from_6d(self.identity + six)),
             confidence_logits=self.confidence(tokens).float()[..., 0],
             class_logits=self.classes(tokens).float(),
         )

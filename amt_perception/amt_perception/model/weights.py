@@ -210,7 +210,11 @@ def _check(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> N
     ]
     parts = [
         f"{len(names)} {what} ({_named(names)})"
-        for what, names in (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
+        for what, names in (
+            ("missing", missing),
+            ("unknown", unknown),
+            ("of another shape", shapes),
+        )
         if names
     ]
     if parts:
