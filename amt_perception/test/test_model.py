@@ -21,7 +21,7 @@ from amt_perception.model.config import (
     StabiliserConfig,
     model_config,
 )
-from amt_perception.model.interface import AmtInput, AmtOutput
+from amt_perception.model.interface import CONFIDENT_DISTANCE_M, AmtInput, AmtOutput
 
 from .model_inputs import make_inputs, make_model, tiny_model
 
@@ -300,6 +300,17 @@ def test_unloaded_model_says_nothing_that_looks_real() -> None:
     model = Amt(model_config("tiny"), generic_hand(Side.RIGHT), FROM_CHECKPOINT).eval()
     with torch.inference_mode():
         assert model(make_inputs(1)).joints.isnan().all()
+
+
+@pytest.mark.parametrize("sigma", [0.002, 0.01, 0.03])
+def test_confidence_is_the_probability_of_being_near(sigma: float) -> None:
+    """Against errors drawn from the distribution that the model's sigma stands for."""
+    errors = sigma * torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0))
+    near = float((errors.norm(dim=-1) < CONFIDENT_DISTANCE_M).float().mean())
+    with torch.inference_mode():
+        output = tiny_model()(make_inputs(1))
+    said = replace(output, joint_log_sigma=torch.full((1, 21), sigma).log()).joint_confidence
+    torch.testing.assert_close(said, torch.full((1, 21), near), atol=0.005, rtol=0)
 
 
 @pytest.mark.parametrize("name", list(SIZES))
