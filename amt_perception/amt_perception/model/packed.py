@@ -7,14 +7,17 @@ row each, and everything that comes out is one row each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from amt_perception.model.amt import Amt, FrameTokens
 from amt_perception.model.interface import AmtInput, AmtOutput
+
+Results = TypeVar("Results", AmtOutput, FrameTokens)
 
 _WIDTHS = (9, 6, 4, 1)
 """Of intrinsics, crop, hand_box and side in a row of numbers."""
@@ -35,7 +38,7 @@ class PackedAmt(nn.Module):
     def forward(self, image: Tensor, numbers: Tensor) -> Tensor:
         """[B, D] float32 from image [B, 3, S, S] uint8 and numbers [B, 20], see `pack_numbers`."""
         values = _tensors(self.results(image, numbers)).values()
-        return torch.cat([value.flatten(1).float() for value in values], dim=1)
+        return torch.cat([value.reshape(len(value), -1).float() for value in values], dim=1)
 
     def results(self, image: Tensor, numbers: Tensor) -> AmtOutput | FrameTokens:
         """The same before it is packed."""
@@ -76,6 +79,19 @@ class Layout:
             for (name, like), part in zip(self._named.items(), parts, strict=True)
         }
         return _rebuilt(self._like, named, "")
+
+
+def sample(value: Results, index: int) -> Results:
+    """One sample of a batch, as a batch of its own."""
+    named = {name: tensor[index : index + 1] for name, tensor in _tensors(value).items()}
+    return _rebuilt(value, named, "")
+
+
+def joined(values: Sequence[AmtOutput]) -> AmtOutput:
+    """One batch from several."""
+    named = [_tensors(value) for value in values]
+    together = {name: torch.cat([one[name] for one in named]) for name in named[0]}
+    return _rebuilt(values[0], together, "")
 
 
 def _tensors(value: Any, prefix: str = "") -> dict[str, Tensor]:
