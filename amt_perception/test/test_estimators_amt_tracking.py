@@ -196,12 +196,30 @@ def test_the_side_stays_when_a_look_disagrees() -> None:
         assert [hand.side for hand in result.hands] == [Side.RIGHT]
 
 
+def test_a_wrong_first_look_is_outvoted() -> None:
+    scene = Scene(replace(right(200.0), seen_as=Side.LEFT))
+    assert scene.run(1)[0].hands[0].side == Side.LEFT
+    scene.hands[0].seen_as = None
+    results = scene.run(10 * SEARCH_EVERY)
+    assert {hand.track_id for result in results for hand in result.hands} == {1}
+    assert results[-1].hands[0].side == Side.RIGHT
+
+
+def test_a_fast_hand_is_where_it_is_expected() -> None:
+    """It moves most of its own width from image to image, which only prediction can bridge."""
+    scene = Scene(right(60.0), replace(left(0.0), visible=False))
+    for _ in range(10):
+        (result,) = scene.run(1)
+        assert [hand.state for hand in result.hands] == [TrackState.TRACKED]
+        speed = min(scene.hands[0].velocity[0] + 12.0, 60.0)
+        scene.hands[0].velocity = np.array([speed, 0.0])
+
+
 def test_one_hand_in_two_boxes_is_reported_once() -> None:
-    scene = Scene(left(300.0, speed=8.0), right(420.0, speed=-8.0))
-    scene.run(2)
-    scene.hands[1].visible = False  # the left hand now covers it, and its box shows the left hand
-    scene.hands[1].velocity = scene.hands[0].velocity = np.zeros(2)
-    scene.hands[0].centre = scene.hands[1].centre
+    scene = Scene(left(280.0), right(340.0))
+    assert len(scene.run(2)[-1].hands) == 2
+    scene.hands[1].visible = False  # covered by the other, which both boxes show now
+    scene.hands[0].centre = np.array([310.0, 240.0])
     for result in scene.run(5):
         tracked = [hand for hand in result.hands if hand.state == TrackState.TRACKED]
         assert len(tracked) == 1
