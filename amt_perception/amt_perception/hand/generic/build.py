@@ -86,9 +86,7 @@ def _pull(neighbours: csr_array, vertices: np.ndarray) -> np.ndarray:
     return (springs @ vertices) / springs.sum(axis=1)[:, None]
 
 
-def _shape_directions(
-    vertices: np.ndarray, rough: RoughHand, neighbours: csr_array
-) -> np.ndarray:
+def _shape_directions(vertices: np.ndarray, rough: RoughHand, neighbours: csr_array) -> np.ndarray:
     """[778, 3, 10] central differences of the skin over each shape coefficient.
 
     The skin is carried along by a smooth interpolation of the skeleton's movement, so that vertices
