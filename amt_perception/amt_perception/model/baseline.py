@@ -127,8 +127,9 @@ class PatchEncoder(nn.Module):
             )
         width, patch = config.width, config.patch_size
         self.patches = nn.Conv2d(3, width, kernel_size=patch, stride=patch)
-        self.position = nn.Parameter(0.02 * torch.randn((config.image_size // patch) ** 2, width))
-        self.queries = nn.Parameter(0.02 * torch.randn(queries, width))
+        # As large as the patches' features: from a small start, places are learned late.
+        self.position = nn.Parameter(0.5 * torch.randn((config.image_size // patch) ** 2, width))
+        self.queries = nn.Parameter(torch.randn(queries, width))
         self.noise = FeatureNoise(config.stabilisers.feature_noise)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
