@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ def volumes() -> dict[str, Any]:
 def closed(data: HandModelData) -> np.ndarray:
     """[F, 3] faces with a lid on the wrist."""
     loop = open_edge(data.faces)
-    lid = [(loop[0], after, vertex) for vertex, after in zip(loop[1:-1], loop[2:], strict=True)]
+    lid = [(loop[0], after, vertex) for vertex, after in pairwise(loop[1:])]
     return np.vstack([data.faces, lid])
 
 
