@@ -1,10 +1,11 @@
 """The generic hand: how often MediaPipe finds it in pictures, and what its pose correctives do.
 
-    python -m benchmarks.generic_hand [--pictures 200] [--seed 0] [--out out/bench]
+    python -m benchmarks.generic_hand [--pictures 240] [--seed 0] [--out out/bench]
 
 Draws hands of random shape, posture, side, view, distance (0.3 to 0.8 m), skin tone, light and
 backdrop, gives each picture to MediaPipe as a first frame, and compares what it finds with the
-truth. Prints tables, writes generic_hand.json and generic_hand.jpg, a sheet of the first pictures.
+truth. Prints tables, writes generic_hand.json, a sheet of the first pictures (generic_hand.jpg) and
+one of postures (generic_hand_postures.jpg).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from amt_perception.hand.limits import JointLimits
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.hand.skinning import hand_vertices
 from amt_perception.metrics.volume import enclosed_volume
-from amt_perception.sample.look import random_backdrop, random_look
+from amt_perception.sample.look import Look, random_backdrop, random_look
 from amt_perception.sample.mesh import open_edge
 from amt_perception.sample.motion import (
     FINGERS_UP_PALM_TO_CAMERA,
@@ -58,13 +59,16 @@ POSTURES = {
     "fist": (FIST, FIST, THUMB_UP),
 }
 """Of each kind; a picture's posture lies between two of its kind, with some noise."""
+AT_RANDOM = "random"
+"""A further kind: every joint half the way from the relaxed hand's angle to any in its range."""
 VIEWS = {"palm": (0.0,), "back": (180.0,), "side": (-90.0, 90.0)}
 """Turns about the hand's length (degrees)."""
 NOISE_DEG, YAW_DEG, PITCH_DEG, ROLL_DEG, WRIST_DEG = 5.0, 30.0, 35.0, 60.0, 25.0
 NEAREST_M, FARTHEST_M = 0.3, 0.8
 FOUND = 0.3
 """Mean keypoint error over the hand's size below which a detection is of this hand."""
-SHEET_ROWS, SHEET_COLUMNS = 5, 8
+SHEET_PICTURES, SHEET_COLUMNS = 40, 8
+BARE_ARM = Look(sleeve=None)
 LINE_SPACING_M = 5e-4
 
 
@@ -83,7 +87,7 @@ class Picture:
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--pictures", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
     options = parser.parse_args()
@@ -94,13 +98,14 @@ def main() -> None:
         sys.exit(f"error: {error}")
     print_report(report)
     write_json(report, options.out / "generic_hand.json")
-    write_sheet(pictures, options.out / "generic_hand.jpg")
+    write_picture(sheet_of_pictures(pictures), options.out / "generic_hand.jpg")
+    write_picture(sheet_of_postures(), options.out / "generic_hand_postures.jpg")
 
 
 def draw(count: int, seed: int) -> Iterator[Picture]:
     """Random pictures, the same ones for the same seed; kinds and views take turns."""
     random = np.random.default_rng(seed)
-    kinds = [(posture, view) for posture in POSTURES for view in VIEWS]
+    kinds = [(posture, view) for posture in (*POSTURES, AT_RANDOM) for view in VIEWS]
     hands = [generic_hand(side) for side in (Side.RIGHT, Side.LEFT)]
     with HandObjectScene(CAMERA, hands[0]) as right, HandObjectScene(CAMERA, hands[1]) as left:
         for number in range(count):
@@ -140,10 +145,13 @@ def random_pose(
 ) -> np.ndarray:
     """[16, 3] axis-angle: a posture of this kind, seen from there."""
     limits = JointLimits(data)
-    kind = POSTURES[posture]
-    one, other = (kind[i].angles() for i in random.integers(len(kind), size=2))
-    angles = one + random.random() * (other - one)
-    angles[:, 0] += np.radians(random.normal(0.0, NOISE_DEG, 15))
+    if posture == AT_RANDOM:
+        angles = 0.5 * (RELAXED.angles() + random.uniform(limits.lower, limits.upper))
+    else:
+        kind = POSTURES[posture]
+        one, other = (kind[i].angles() for i in random.integers(len(kind), size=2))
+        angles = one + random.random() * (other - one)
+        angles[:, 0] += np.radians(random.normal(0.0, NOISE_DEG, 15))
     angles = angles.clip(limits.lower, limits.upper)
     yaw = random.choice(VIEWS[view]) + random.uniform(-YAW_DEG, YAW_DEG)
     turn = (random.uniform(-ROLL_DEG, ROLL_DEG), random.uniform(-PITCH_DEG, PITCH_DEG), yaw)
@@ -235,15 +243,44 @@ def print_report(report: dict[str, Any]) -> None:
         print(f"{'  cutting through itself':30}{twice:10.2f} %{corrected:16.2f} %")
 
 
-def write_sheet(pictures: list[Picture], path: Path) -> None:
-    """The first pictures on one sheet."""
+def sheet_of_pictures(pictures: list[Picture]) -> np.ndarray:
+    """The first pictures side by side, [H, W, 3] uint8 RGB."""
     import cv2
 
-    shown = [cv2.resize(p.image, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
-             for p in pictures[: SHEET_ROWS * SHEET_COLUMNS]]  # fmt: skip
-    shown += [np.full_like(shown[0], 255)] * (SHEET_ROWS * SHEET_COLUMNS - len(shown))
-    rows = [np.hstack(shown[i : i + SHEET_COLUMNS]) for i in range(0, len(shown), SHEET_COLUMNS)]
-    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    size = (round(0.3 * CAMERA.width), round(0.3 * CAMERA.height))
+    shown = [cv2.resize(p.image, size, interpolation=cv2.INTER_AREA) for p in pictures]
+    shown += [np.full((size[1], size[0], 3), 255, dtype=np.uint8)] * SHEET_PICTURES
+    rows = [shown[i : i + SHEET_COLUMNS] for i in range(0, SHEET_PICTURES, SHEET_COLUMNS)]
+    return np.vstack([np.hstack(row) for row in rows])
+
+
+def sheet_of_postures() -> np.ndarray:
+    """The mean hand from the palm, the back and the thumb's side, [H, W, 3] uint8 RGB."""
+    data = generic_hand(Side.RIGHT)
+    limits, kinematics = JointLimits(data), HandKinematics(data)
+    camera = Intrinsics(450.0, 450.0, 90.0, 100.0, 180, 200)
+    backdrop = np.full((camera.height, camera.width, 3), 240, dtype=np.uint8)
+    rows = []
+    with HandObjectScene(camera, data) as scene:
+        for turn in (0.0, 180.0, 80.0):
+            turned = Rotation.from_euler("y", turn, degrees=True)
+            orientation = (turned * Rotation.from_matrix(FINGERS_UP_PALM_TO_CAMERA)).as_rotvec()
+            row = []
+            for posture in (OPEN, RELAXED, PINCH, GRASP, ONE, FIST):
+                pose = limits.pose(posture.angles(), orientation)
+                joints = kinematics.joints21(pose, np.zeros(10), np.zeros(3))
+                middle = 0.5 * (joints.min(axis=0) + joints.max(axis=0))
+                place = np.array([0.0, 0.01, 0.5]) - middle
+                row.append(scene.render(pose, np.zeros(10), place, backdrop, look=BARE_ARM))
+            rows.append(np.hstack(row))
+    return np.vstack(rows)
+
+
+def write_picture(picture: np.ndarray, path: Path) -> None:
+    """Write an RGB picture as JPEG."""
+    import cv2
+
+    cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     print(f"written: {path}")
 
 
