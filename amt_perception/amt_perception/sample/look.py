@@ -24,7 +24,7 @@ class Look:
     skin: Colour = SKIN_TONES[0]
     """Factors on red, green and blue of the skin's texture."""
     sleeve: Colour | None = (SLEEVE[0] / 255, SLEEVE[1] / 255, SLEEVE[2] / 255)
-    """sRGB, 0 to 1; None for a bare forearm."""
+    """sRGB, 0 to 1 but not black, which no light shows; None for a bare forearm."""
     lamp: float = 0.6
     """Brightness of the lamp, which throws the shadows."""
     lamp_direction: Colour = (-0.45, 0.75, 0.9)
