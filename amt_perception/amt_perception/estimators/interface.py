@@ -112,7 +112,7 @@ class ContactEstimate:
     side: Side
     part: HandPart
     object_track_id: str
-    """`ObjectEstimate.track_id` of the object that is touched."""
+    """`ObjectEstimate.track_id` of the object that is touched; empty when it was not recognised."""
     probability: float
     """0..1: probability that the part touches the object."""
     position: np.ndarray

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with the model's tensors and everything needed to rebuild it."""
+"""Checkpoints: one safetensors file with the tensors and everything needed to rebuild the model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STORAGE = {
     "float16": torch.float16,
     "int8": torch.int8,
 }
-"""How matrices are stored. Vectors (biases, norms, scales) stay in float32, or float16 with int8."""
+"""How matrices are stored. Vectors (biases, norms) stay in float32, or in float16 with int8."""
 _SCALE_SUFFIX = "::row_scale"
 _NAMES_SHOWN = 3
 
@@ -172,7 +172,8 @@ def _read(path: Path, tensors: bool) -> tuple[CheckpointInfo, dict[str, Tensor]]
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            packed = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}
+            names = file.keys() if tensors else []
+            packed = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise AmtError(
             f"{path} is damaged or not a safetensors file ({error}); download or copy it anew"
