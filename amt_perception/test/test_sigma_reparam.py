@@ -72,7 +72,7 @@ def worst_norm_error(module: nn.Module) -> float:
     """Largest relative difference of a matrix's spectral norm from its gamma."""
     module.eval()
     return max(
-        abs(float(spectral_norm(layer.weight)) / float(one.gamma) - 1.0)
+        abs(float(spectral_norm(layer.weight)) / one.gamma.item() - 1.0)
         for layer, one in matrices(module)
     )
 
@@ -95,11 +95,11 @@ def test_function_is_unchanged_at_the_start(kind: str) -> None:
 def test_spectral_norm_is_gamma_after_training(kind: str) -> None:
     module = part(kind)
     add_sigma_reparam(module)
-    start = [(float(one.gamma), layer.weight.detach()) for layer, one in matrices(module)]
+    start = [(one.gamma.item(), layer.weight.detach()) for layer, one in matrices(module)]
     train(module)
     assert worst_norm_error(module) < 0.01
     for (gamma, weight), (layer, one) in zip(start, matrices(module), strict=True):
-        assert abs(float(one.gamma) - gamma) > 0.005 * gamma, "training moved it"
+        assert abs(one.gamma.item() - gamma) > 0.005 * gamma, "training moved it"
         turned = (layer.weight * weight).sum() / layer.weight.norm() / weight.norm()
         assert float(turned) < 0.995, "and the matrix"
 
@@ -215,7 +215,7 @@ def test_float32_under_autocast() -> None:
     assert weight.dtype == torch.float32
     _, one = matrices(module)[0]
     assert {one.gamma.dtype, one.left.dtype, one.right.dtype} == {torch.float32}
-    assert float(spectral_norm(weight)) / float(one.gamma) == pytest.approx(1.0, abs=1e-5)
+    assert float(spectral_norm(weight)) / one.gamma.item() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_what_is_left_alone() -> None:
