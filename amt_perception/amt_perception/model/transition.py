@@ -73,9 +73,9 @@ class TransitionRefiner(nn.Module):
     """Draws smooth sequences of poses given noisy ones.
 
     Sequences are [B, T, 99] as `pose_to_vector` gives them, with `valid` [B, T] bool and `times`
-    [B, T] (s), increasing; float64 when they count from an epoch. The flow lives in the difference to the estimates, with gaps filled by
-    straight lines, so a moved sequence gives the result moved by the same translation, and a later
-    one the same result.
+    [B, T] (s), increasing; float64 when they count from an epoch. The flow lives in the difference
+    to the estimates, with gaps filled by straight lines, so a moved sequence gives the result moved
+    by the same translation, and a later one the same result.
 
     The network predicts the mean of a narrow Gaussian, whose velocity is known in closed form: so
     it is asked for much the same at every place of the line. Beside each frame it is shown what the
