@@ -35,7 +35,11 @@ _HAND_BOX_MARGIN = 1.15
 """Hand boxes are so much larger than the joints' extent."""
 _PART_OF_JOINT = np.array(
     [HAND_PARTS.index("palm")]
-    + [HAND_PARTS.index(name) for name in ("index", "middle", "pinky", "ring", "thumb") for _ in "123"]
+    + [
+        HAND_PARTS.index(name)
+        for name in ("index", "middle", "pinky", "ring", "thumb")
+        for _ in "123"
+    ]
 )
 """Index into HAND_PARTS of each of MANO's joints."""
 
