@@ -14,7 +14,7 @@ from amt_perception.hand.joints import Side
 
 @dataclass(frozen=True)
 class HandBox:
-    """A hand in an image: the upright rectangle around it (pixels) and its side."""
+    """A hand in an image: its side, and the upright rectangle around its 21 joints (pixels)."""
 
     x: float
     """Left edge."""
@@ -25,12 +25,15 @@ class HandBox:
     side: Side
 
     @classmethod
-    def around(cls, points: np.ndarray, side: Side, margin: float = 0.0) -> HandBox:
-        """The box around points [N, 2], with a margin on each side in shares of its longer side."""
-        low, high = points.min(axis=0), points.max(axis=0)
-        extra = margin * (high - low).max()
-        (x, y), (width, height) = low - extra, high - low + 2.0 * extra
+    def around(cls, points: np.ndarray, side: Side) -> HandBox:
+        """The box around points [N, 2]."""
+        (x, y), (width, height) = points.min(axis=0), np.ptp(points, axis=0)
         return cls(float(x), float(y), float(width), float(height), side)
+
+    def touches(self, camera: Intrinsics) -> bool:
+        """Whether any of it is in the camera's image."""
+        across = self.x < camera.width - 0.5 and self.x + self.width > -0.5
+        return across and self.y < camera.height - 0.5 and self.y + self.height > -0.5
 
     @property
     def array(self) -> np.ndarray:
@@ -69,13 +72,7 @@ def check_boxes(boxes: Sequence[HandBox], camera: Intrinsics) -> None:
             raise AmtError(f"the hand box ({values}) is not finite; leave such a hand out")
         if box.width <= 0.0 or box.height <= 0.0:
             raise AmtError(f"the hand box ({values}) has no area; give x, y, width and height")
-        outside = (
-            box.x >= camera.width - 0.5
-            or box.y >= camera.height - 0.5
-            or box.x + box.width <= -0.5
-            or box.y + box.height <= -0.5
-        )
-        if outside:
+        if not box.touches(camera):
             raise AmtError(
                 f"the hand box ({values}) is outside the image of {camera.width} x "
                 f"{camera.height}; leave such a hand out"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from amt_perception.model.amt import Amt, FrameTokens
 from amt_perception.model.interface import AmtInput, AmtOutput
 
-Results = TypeVar("Results", AmtOutput, FrameTokens)
+Results = TypeVar("Results", bound=AmtOutput | FrameTokens)
 
 _WIDTHS = (9, 6, 4, 1)
 """Of intrinsics, crop, hand_box and side in a row of numbers."""
