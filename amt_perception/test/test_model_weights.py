@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from amt_perception.errors import AmtError
+from amt_perception.estimators.amt import AmtEstimator
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side
+from amt_perception.model.baseline import TINY_BASELINE, BaselineModel
 from amt_perception.model.sigma_reparam import fold_sigma_reparam
 from amt_perception.model.weights import load_checkpoint, read_info, save_checkpoint
 
@@ -61,6 +63,17 @@ def test_a_reparametrised_model_comes_back_exactly(tmp_path: Path) -> None:
     assert not loaded.training
     assert torch.equal(joints(loaded), joints(tiny_model()))
     assert [one.name for one in path.parent.iterdir()] == ["model.safetensors"]
+
+
+def test_the_baseline_comes_back_but_estimates_nothing_for_robots(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, path = BaselineModel(TINY_BASELINE).eval(), tmp_path / "baseline.safetensors"
+    save_checkpoint(path, model, {})
+    loaded = load_checkpoint(path, HAND)
+    assert loaded.config == TINY_BASELINE
+    torch.testing.assert_close(joints(loaded), joints(model), rtol=0, atol=0)
+    with pytest.raises(AmtError, match="is the baseline"):
+        AmtEstimator.load(path)
 
 
 def test_a_folded_model_comes_back_exactly_and_can_be_saved_again(path: Path, folded) -> None:

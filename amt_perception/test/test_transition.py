@@ -223,6 +223,11 @@ def test_a_sequence_that_nobody_saw() -> None:
         TransitionRefiner(SMALL).refine(*batch.estimates)
 
 
+def test_no_steps() -> None:
+    with pytest.raises(AmtError, match="at least one"):
+        TransitionRefiner(SMALL).refine(*motions(1, 2, 0).estimates, steps=0)
+
+
 def test_size_and_plain_values() -> None:
     config = TransitionConfig()
     assert TransitionConfig.from_dict(config.to_dict()) == config

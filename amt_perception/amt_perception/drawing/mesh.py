@@ -52,7 +52,7 @@ def draw_mesh(
         cv2.fillConvexPoly(surface, corner, shade, cv2.LINE_8, FIXED_POINT_BITS)
         cv2.fillConvexPoly(cover, corner, 255, cv2.LINE_8, FIXED_POINT_BITS)
 
-    reach = 2 * round(0.012 * max(size)) + 1
+    reach = 2 * round(0.018 * max(size)) + 1
     # Blurring shade and cover alike and dividing keeps the background out of the edges.
     weight = cv2.GaussianBlur(cover, (reach, reach), 0).astype(np.float32)
     shaded = cv2.GaussianBlur(surface, (reach, reach), 0) / np.maximum(weight, 1.0)

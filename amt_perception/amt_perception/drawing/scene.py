@@ -9,7 +9,7 @@ import numpy as np
 
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.drawing.skeleton import OUTLINE_COLOUR
-from amt_perception.drawing.text import GREY, WHITE, Colour, draw_chip, letter_size
+from amt_perception.drawing.text import GREY, WHITE, Colour, chip_size, draw_chip, letter_size
 from amt_perception.estimators.interface import ContactEstimate, ObjectEstimate
 
 AXIS_COLOURS: tuple[Colour, ...] = ((235, 77, 75), (106, 200, 90), (72, 126, 247))
@@ -17,6 +17,8 @@ AXIS_COLOURS: tuple[Colour, ...] = ((235, 77, 75), (106, 200, 90), (72, 126, 247
 AXIS_LENGTH_M = 0.06
 BOX_COLOUR: Colour = (255, 221, 120)
 BOX_OPACITY = 0.7
+CORNERS = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
+"""[8, 3] of a box of size one."""
 SHOWN_CONTACT = 0.5
 """Contacts that are less likely than this are not drawn."""
 UNSURE_COLOUR, SURE_COLOUR = np.array([255.0, 214.0, 90.0]), np.array([255.0, 59.0, 48.0])
@@ -33,7 +35,7 @@ def draw_object(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics)
     width = max(2, round(canvas.shape[0] / 240))
     if np.all(one.size > 0.0):
         _draw_box(canvas, one, intrinsics, max(1, width // 2))
-    points = one.position + np.vstack([np.zeros(3), AXIS_LENGTH_M * one.rotation.T])
+    points = _axis_ends(one)
     pixels = intrinsics.project(points)
     if not np.all(np.isfinite(pixels)):
         return
@@ -46,15 +48,18 @@ def draw_object(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics)
 
 
 def draw_object_label(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics) -> None:
-    """Write the object's name and confidence beside its origin."""
-    place = intrinsics.project(one.position)
-    if not np.all(np.isfinite(place)):
+    """Write the object's name and confidence below it, or as near to that as there is room."""
+    corners = _corners(one) if np.all(one.size > 0.0) else _axis_ends(one)
+    pixels = intrinsics.project(corners)
+    if not np.all(np.isfinite(pixels)):
         return
-    size = letter_size(canvas.shape[0])
+    rows, columns = canvas.shape[:2]
+    size = letter_size(rows)
     parts = [(one.class_name, WHITE, True), (f"{one.confidence:.0%}", GREY, False)]
-    limit = np.array(canvas.shape[1::-1])
-    left, top = np.round(np.clip(place + size, 0, limit - size)).astype(int)
-    draw_chip(canvas, parts, int(left), int(top), size)
+    width, height = chip_size(parts, size)
+    left = np.clip(pixels[:, 0].mean() - width / 2, 0, max(0, columns - width))
+    top = np.clip(pixels[:, 1].max() + size / 2, 0, max(0, rows - height))
+    draw_chip(canvas, parts, round(float(left)), round(float(top)), size)
 
 
 def draw_contacts(
@@ -75,17 +80,26 @@ def draw_contacts(
 
 def _draw_box(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics, width: int) -> None:
     """The box's twelve edges, translucent."""
-    signs = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
-    pixels = intrinsics.project(one.position + (signs * one.size) @ one.rotation.T)
+    pixels = intrinsics.project(_corners(one))
     if not np.all(np.isfinite(pixels)):
         return
     import cv2
 
     layer = canvas.copy()
     for first, second in itertools.combinations(range(8), 2):
-        if np.count_nonzero(signs[first] != signs[second]) == 1:
+        if np.count_nonzero(CORNERS[first] != CORNERS[second]) == 1:
             _line(layer, pixels[first], pixels[second], BOX_COLOUR, width)
     cv2.addWeighted(layer, BOX_OPACITY, canvas, 1.0 - BOX_OPACITY, 0.0, canvas)
+
+
+def _corners(one: ObjectEstimate) -> np.ndarray:
+    """[8, 3] of the object's box in the camera frame."""
+    return one.position + (CORNERS * one.size) @ one.rotation.T
+
+
+def _axis_ends(one: ObjectEstimate) -> np.ndarray:
+    """[4, 3] the object's origin and the ends of its axes in the camera frame."""
+    return one.position + np.vstack([np.zeros(3), AXIS_LENGTH_M * one.rotation.T])
 
 
 def _line(

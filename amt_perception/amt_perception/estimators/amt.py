@@ -19,6 +19,7 @@ from amt_perception.estimators.hand_box import HandBox, check_boxes, check_image
 from amt_perception.estimators.interface import FrameEstimate
 from amt_perception.hand.joints import Side
 from amt_perception.hand.mano_files import load_hand_model
+from amt_perception.model.amt import Amt
 from amt_perception.model.engine import Encoded, Engine
 from amt_perception.model.interface import LEFT, RIGHT, AmtInput
 from amt_perception.model.weights import load_checkpoint
@@ -48,6 +49,11 @@ class AmtEstimator:
         """
         hand = load_hand_model(Side.RIGHT, mano_folder)
         model = load_checkpoint(checkpoint, hand, allow_other_hand=allow_other_hand)
+        if not isinstance(model, Amt):
+            raise AmtError(
+                f"{checkpoint} is the baseline, which gives joints but no hand pose to act on: it "
+                "is for comparison only; give the checkpoint of an AMT model"
+            )
         return cls(Engine(model, device, precision, backend, threads))
 
     @overload

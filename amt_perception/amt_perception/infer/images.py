@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -178,9 +179,11 @@ def _numbered(estimate: FrameEstimate) -> FrameEstimate:
 def _write_picture(path: Path, picture: np.ndarray) -> None:
     from PIL import Image
 
+    encoded = io.BytesIO()  # Pillow's own writing does not notice when the disk becomes full
+    # Full colour resolution: thin coloured lines stay crisp.
+    Image.fromarray(picture).save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     with atomic_write(path) as temporary:
-        # Full colour resolution: thin coloured lines stay crisp.
-        Image.fromarray(picture).save(temporary, quality=JPEG_QUALITY, subsampling=0)
+        temporary.write_bytes(encoded.getbuffer())
 
 
 def _describe(failures: dict[str, str], done: int, folder: Path) -> str:

@@ -19,7 +19,9 @@ RUN_FILE = "run.json"
 RESULTS_FILE = "results.json"
 OVERLAY = ".overlay"
 """Before the suffix of pictures and videos with what was drawn."""
-OWN_FILES = ("*.npz", f"*{OVERLAY}.jpg", f"*{OVERLAY}.mp4", RESULTS_FILE, RUN_FILE)
+RESULTS = "[!.]*.npz"
+"""Whole files of results: half-written ones are hidden."""
+OWN_FILES = (RESULTS, f"*{OVERLAY}.jpg", f"*{OVERLAY}.mp4", RESULTS_FILE, RUN_FILE)
 """Everything that a run writes."""
 PROGRAM = "amt_perception.infer"
 UNFINISHED = re.compile(r"\..+\.(\d+)\.(npz|jpg|mp4|json)")
@@ -47,7 +49,7 @@ class ResultsFolder:
                     f"{self.path} exists and does not come from this command; choose an empty or "
                     "new folder with --output."
                 )
-        elif overwrite or not any(self.path.glob("*.npz")):
+        elif overwrite or not any(self.path.glob(RESULTS)):
             return
         elif differences := _differences(earlier, request):
             raise AmtError(
@@ -103,7 +105,7 @@ class ResultsFolder:
         that are not among these any more.
         """
         by_name = {image.stem: image for image in images}
-        there = {file.stem: file for file in self.path.glob("*.npz")}
+        there = {file.stem: file for file in self.path.glob(RESULTS)}
         _refuse("of images that are gone", self.path, sorted(there.keys() - by_name.keys()))
         done, changed = set(), []
         for name, file in there.items():

@@ -24,8 +24,8 @@ def enclosed_volume(vertices: np.ndarray, faces: np.ndarray, spacing: float) -> 
     through a face and down where it leaves (Jacobson et al., "Robust inside-outside segmentation
     using generalized winding numbers", SIGGRAPH 2013, for what it means).
     """
-    # Lines lie off the grid of round numbers, so that they do not run through vertices.
-    plane = (vertices[:, :2] - vertices[:, :2].min(axis=0)) / spacing + 0.4142
+    # Lines lie off the grid of round numbers, so that they do not run through vertices and edges.
+    plane = (vertices[:, :2] - vertices[:, :2].min(axis=0)) / spacing + (0.4142, 0.3183)
     width = int(plane[:, 0].max()) + 1
     lines, heights, signs = [], [], []
     for face in faces:
@@ -45,8 +45,11 @@ def enclosed_volume(vertices: np.ndarray, faces: np.ndarray, spacing: float) -> 
         signs.append(np.full(np.count_nonzero(inside), -np.sign(area)))
     line, height, sign = map(np.concatenate, (lines, heights, signs))
     order = np.lexsort((height, line))
-    winding = np.cumsum(sign[order])[:-1]
-    length = np.diff(height[order]) * (np.diff(line[order]) == 0)
+    line, height, winding = line[order], height[order], np.cumsum(sign[order])
+    # Each line starts anew, whatever an edge that it touched left behind.
+    first = np.searchsorted(line, line)
+    winding -= (winding - sign[order])[first]
+    length, winding = np.diff(height) * (np.diff(line) == 0), winding[:-1]
     column = spacing**2
     return Volume(
         float(length[winding > 0.5].sum()) * column, float(length[winding > 1.5].sum()) * column

@@ -16,7 +16,7 @@ from amt_perception.model.camera import CameraEmbedding, View
 from amt_perception.model.config import AmtConfig
 from amt_perception.model.contact_branch import ContactBranch, ContactHead
 from amt_perception.model.fusion import Fusion
-from amt_perception.model.hand_branch import HandBranch
+from amt_perception.model.hand_branch import PALM, HandBranch
 from amt_perception.model.hand_layer import Hand, HandLayer
 from amt_perception.model.image_encoder import ImageEncoder, ImageTokens
 from amt_perception.model.interface import AmtInput, AmtOutput
@@ -59,10 +59,10 @@ class Amt(nn.Module):
         self.camera = CameraEmbedding(config)
         self.hand_branch = HandBranch(config, self.hand_layer, data, grid)
         self.object_branch = ObjectBranch(config)
-        self.contact_branch = ContactBranch(config)
+        self.contact_branch = ContactBranch(config, config.contact_layers, config.contact_points)
         self.fusion = Fusion(config)
-        self.object_head = ObjectHead(config)
-        self.contact_head = ContactHead(config)
+        self.object_head = ObjectHead(config.width, len(config.object_classes))
+        self.contact_head = ContactHead(config.width, config.contact_points)
         self.refinement = Refinement(config, grid)
         self.temporal = TemporalEncoder(config, self.hand_layer) if config.temporal_layers else None
         if config.stabilisers.sigma_reparam:
@@ -152,7 +152,11 @@ class Amt(nn.Module):
             translation=estimate.translation,
             vertices=estimate.hand.vertices,
             objects=self.object_head(object_tokens, view, coarse[:, 0, 2].detach()),
-            contact=self.contact_head(contact_tokens, estimate.hand),
+            contact=self.contact_head(
+                contact_tokens,
+                estimate.hand.frame_origin[:, PALM],
+                estimate.hand.frame_rotation[:, PALM],
+            ),
         )
         memory = FrameMemory(hand_tokens, steps[:, -1], estimate.rotation)
         return FrameTokens(memory, output, view, inputs.side)

@@ -39,7 +39,7 @@ class ImageEncoder(nn.Module):
         self.tap_projections = nn.ModuleList(
             nn.Linear(size, width) for size in self.backbone.tap_widths
         )
-        self.position = nn.Parameter(0.02 * torch.randn(self.grid**2, width))
+        self.position = nn.Parameter(_sines(self.grid, width))
         self.task = nn.Parameter(torch.zeros(width))
         self.fusion_norm = nn.LayerNorm(width)
         self.fusion = MLP(width, width, width)
@@ -57,3 +57,17 @@ class ImageEncoder(nn.Module):
             tokens = tokens + projection(norm(tap))  # [B, N, C]
         tokens = tokens + self.fusion(self.fusion_norm(tokens))
         return ImageTokens(self.noise(self.norm(tokens)), self.summary(features.summary))
+
+
+def _sines(grid: int, width: int) -> Tensor:
+    """[N, width] where each patch is, row by row: sines of both coordinates, of unit size.
+
+    As in MAE (He et al., CVPR 2022). Small random numbers instead would leave a decoder almost
+    blind to places at first.
+    """
+    frequencies = 100.0 ** -torch.linspace(0.0, 1.0, width // 4)
+    angles = torch.arange(grid)[:, None] * frequencies  # [grid, width / 4]
+    sines = torch.cat([angles.sin(), angles.cos()], dim=-1)
+    rows = sines[:, None].expand(-1, grid, -1)
+    columns = sines[None].expand(grid, -1, -1)
+    return 2.0**0.5 * torch.cat([columns, rows], dim=-1).flatten(0, 1)

@@ -18,6 +18,8 @@ class SigmaReparam(nn.Module):
 
     The singular vectors come from an SVD at the start, then from one power iteration in each
     forward pass of training; they carry no gradient, sigma = u^T W v does. Computed in float32.
+    While another direction overtakes the one that is followed, the norm exceeds gamma for some tens
+    of steps; a matrix that grows in all directions at once can exceed it by 20 %.
     from_checkpoint: leave out the SVD, a checkpoint is loaded next (NaN until then).
     """
 
@@ -72,4 +74,8 @@ def fold_sigma_reparam(part: nn.Module) -> None:
     part.eval()
     for layer in list(part.modules()):
         if isinstance(layer, nn.Linear) and parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+            # Not remove_parametrizations: it edits the class, which a deep copy of the part shares.
+            weight = layer.weight.detach().clone()
+            del layer.parametrizations
+            layer.__class__ = parametrize.type_before_parametrizations(layer)
+            layer.weight = nn.Parameter(weight)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from amt_perception.errors import AmtError
 from amt_perception.model.config import Config, StabiliserConfig
+from amt_perception.model.geometry import rotation_from_6d
 from amt_perception.model.layers import MLP, EncoderLayer, zero_start
 from amt_perception.model.sigma_reparam import add_sigma_reparam
 
@@ -46,6 +47,7 @@ class TransitionConfig(Config):
     stabilisers: StabiliserConfig = field(
         default_factory=lambda: StabiliserConfig(drop_path=0.0, feature_noise=0.0, mixup=0.0)
     )
+    """There is no picture here: feature_noise and mixup have nothing to work on."""
 
 
 def pose_to_vector(rotation: Tensor, translation: Tensor) -> Tensor:
@@ -64,24 +66,21 @@ def vector_to_pose(vector: Tensor) -> tuple[Tensor, Tensor]:
 
     Any vector gives rotations (Gram-Schmidt, in float32).
     """
-    import roma
-
-    columns = vector[..., :-3].float().unflatten(-1, (JOINTS, 2, 3)).transpose(-1, -2)
-    with torch.autocast(vector.device.type, enabled=False):
-        return roma.special_gramschmidt(columns), vector[..., -3:]
+    return rotation_from_6d(vector[..., :-3].unflatten(-1, (JOINTS, 6))), vector[..., -3:]
 
 
 class TransitionRefiner(nn.Module):
     """Draws smooth sequences of poses given noisy ones.
 
     Sequences are [B, T, 99] as `pose_to_vector` gives them, with `valid` [B, T] bool and `times`
-    [B, T] (s), increasing. The flow lives in the difference to the estimates, with gaps filled by
-    straight lines, so a moved sequence gives the result moved by the same translation, and a later
-    one the same result.
+    [B, T] (s), increasing; float64 when they count from an epoch. The flow lives in the difference
+    to the estimates, with gaps filled by straight lines, so a moved sequence gives the result moved
+    by the same translation, and a later one the same result.
 
-    The network predicts the mean of a narrow Gaussian whose velocity is known, so that all places
-    of the line ask it for a number of the same size; it sees each frame, and through it the
-    prediction, also beside what the frames around it say.
+    The network predicts the mean of a narrow Gaussian, whose velocity is known in closed form: so
+    it is asked for much the same at every place of the line. Beside each frame it is shown what the
+    frames next to it say, and its last layer sees both once more, so that the transformer need not
+    carry them.
     """
 
     scale: Tensor
@@ -136,8 +135,10 @@ class TransitionRefiner(nn.Module):
 
         One step gives the mean of what is likely, more steps give one likely sequence.
         generator: on the device of the tensors, for repeatable results.
-        Raises AmtError for a sequence without a valid frame.
+        Raises AmtError for a sequence without a valid frame or fewer than one step.
         """
+        if steps < 1:
+            raise AmtError(f"{steps} steps cannot follow a flow; give at least one")
         estimate, condition = self._condition(noisy, valid, times)
         start = torch.empty_like(estimate).normal_(generator=generator)
 

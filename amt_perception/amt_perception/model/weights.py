@@ -19,6 +19,7 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.amt import Amt
 from amt_perception.model.backbone import FROM_CHECKPOINT
+from amt_perception.model.baseline import BaselineConfig, BaselineModel
 from amt_perception.model.config import AmtConfig
 
 FORMAT_VERSION = 1
@@ -29,6 +30,11 @@ STORAGE = {
     "int8": torch.int8,
 }
 """How matrices are stored. Vectors (biases, norms) stay in float32, or in float16 with int8."""
+CONFIGS: dict[str, type[AmtConfig] | type[BaselineConfig]] = {
+    "amt": AmtConfig,
+    "baseline": BaselineConfig,
+}
+"""Of the kinds of models."""
 _SCALE_SUFFIX = "::row_scale"
 _NAMES_SHOWN = 3
 
@@ -37,9 +43,10 @@ _NAMES_SHOWN = 3
 class CheckpointInfo:
     """What a checkpoint says about itself."""
 
-    config: AmtConfig
+    config: AmtConfig | BaselineConfig
     hand_fingerprint: str
-    """`HandModelData.fingerprint` of the right hand that the model was trained with."""
+    """`HandModelData.fingerprint` of the right hand that the model was trained with; empty for the
+    baseline, which has no hand model."""
     folded: bool
     """Whether sigmaReparam has been folded into the matrices."""
     storage: str
@@ -51,7 +58,10 @@ class CheckpointInfo:
 
 
 def save_checkpoint(
-    path: Path, model: Amt, training: dict[str, Any], storage: str = "float32"
+    path: Path,
+    model: Amt | BaselineModel,
+    training: dict[str, Any],
+    storage: str = "float32",
 ) -> None:
     """Write a checkpoint; a reader never sees a half-written one.
 
@@ -73,8 +83,9 @@ def save_checkpoint(
     metadata = {
         "format": "amt",
         "format_version": str(FORMAT_VERSION),
+        "model": "amt" if isinstance(model, Amt) else "baseline",
         "config": json.dumps(model.config.to_dict()),
-        "hand_fingerprint": model.hand_model.fingerprint,
+        "hand_fingerprint": model.hand_model.fingerprint if isinstance(model, Amt) else "",
         "folded": json.dumps(not _reparametrised(model)),
         "storage": storage,
         "libraries": json.dumps({name: version(name) for name in ("torch", "transformers")}),
@@ -104,31 +115,36 @@ def read_info(path: Path) -> CheckpointInfo:
 
 def load_checkpoint(
     path: Path, hand: HandModelData, device: str = "cpu", allow_other_hand: bool = False
-) -> Amt:
+) -> Amt | BaselineModel:
     """The model of a checkpoint, in evaluation mode and float32.
 
-    hand: the right hand's model. allow_other_hand: accept another hand model than the one that the
-    checkpoint was trained with; pose and shape then mean something else. sigmaReparam stays as it
-    is stored, see `sigma_reparam.fold_sigma_reparam`. Raises AmtError when the file cannot be used.
+    hand: the right hand's model; the baseline needs none. allow_other_hand: accept another hand
+    model than the one that the checkpoint was trained with; pose and shape then mean something
+    else. sigmaReparam stays as it is stored, see `sigma_reparam.fold_sigma_reparam`. Raises
+    AmtError when the file cannot be used.
     """
     info, packed = _read(path, tensors=True)
-    if info.hand_fingerprint != hand.fingerprint and not allow_other_hand:
-        raise AmtError(
-            f"{path} was trained with another hand model ({info.hand_fingerprint}) than "
-            f"'{hand.source}' ({hand.fingerprint}): give the same MANO files (or none, if it was "
-            "trained with the generic hand), or allow another hand and expect worse poses"
-        )
     config = info.config
     if info.folded:
         config = replace(config, stabilisers=replace(config.stabilisers, sigma_reparam=False))
-    model = Amt(config, hand, FROM_CHECKPOINT)
+    model: Amt | BaselineModel
+    if isinstance(config, BaselineConfig):
+        model = BaselineModel(config)
+    else:
+        if info.hand_fingerprint != hand.fingerprint and not allow_other_hand:
+            raise AmtError(
+                f"{path} was trained with another hand model ({info.hand_fingerprint}) than "
+                f"'{hand.source}' ({hand.fingerprint}): give the same MANO files (or none, if it "
+                "was trained with the generic hand), or allow another hand and expect worse poses"
+            )
+        model = Amt(config, hand, FROM_CHECKPOINT)
     state = _unpack(packed)
     _check(path, state, model.state_dict())
     model.load_state_dict(state)
     return model.to(device).eval()
 
 
-def _reparametrised(model: Amt) -> bool:
+def _reparametrised(model: torch.nn.Module) -> bool:
     return any(parametrize.is_parametrized(module) for module in model.modules())
 
 
@@ -178,7 +194,7 @@ def _read(path: Path, tensors: bool) -> tuple[CheckpointInfo, dict[str, Tensor]]
         raise AmtError(
             f"{path} is damaged or not a safetensors file ({error}); download or copy it anew"
         ) from error
-    if metadata.get("format") != "amt":
+    if metadata.get("format") != "amt" or metadata.get("model") not in CONFIGS:
         raise AmtError(
             f"{path} is a safetensors file but not a checkpoint of this model; give one that "
             "amt_training has written"
@@ -190,7 +206,7 @@ def _read(path: Path, tensors: bool) -> tuple[CheckpointInfo, dict[str, Tensor]]
             f"{FORMAT_VERSION}; update amt_perception"
         )
     info = CheckpointInfo(
-        config=AmtConfig.from_dict(json.loads(metadata["config"])),
+        config=CONFIGS[metadata["model"]].from_dict(json.loads(metadata["config"])),
         hand_fingerprint=metadata["hand_fingerprint"],
         folded=json.loads(metadata["folded"]),
         storage=metadata["storage"],

@@ -80,9 +80,9 @@ class LossConfig:
     """Attention below this share of the greatest possible entropy has collapsed."""
 
     match_class: float = 1.0
-    match_confidence: float = 1.0
-    match_position: float = 5.0
-    match_rotation: float = 0.5
+    match_confidence: float = 2.0
+    match_position: float = 1.0
+    match_rotation: float = 0.25
     """Costs of assigning a query to an object: probabilities, LENGTH_UNIT_M, rad."""
 
     def weight(self, term: str, progress: float) -> float:

@@ -48,21 +48,22 @@ def contact_losses(
 
 
 def proximity_loss(
-    contact: ContactOutput, surfaces: Tensor, sample: Tensor, tolerance: float, weight: Tensor
-) -> Tensor:
+    contact: ContactOutput, surfaces: Tensor, sample: Tensor, tolerance: float, valid: Tensor,
+    weight: Tensor,
+) -> Tensor:  # fmt: skip
     """A point that is called a contact is close to a surface: probability times distance.
 
     surfaces: [N, V, 3] points of N surfaces, each in the sample [N] that it belongs to, of which
-    the nearest counts; tolerance: a distance (m) that costs nothing; weight: [B].
+    the nearest counts; tolerance: a distance (m) that costs nothing; valid, weight: [B].
     """
     distance = torch.cdist(contact.points[sample], surfaces).amin(-1)  # [N, K]
-    nearest = torch.full_like(contact.point_logits, torch.inf).index_reduce(
-        0, sample, distance, "amin"
+    nearest = torch.full_like(contact.point_logits, torch.inf).scatter_reduce(
+        0, sample.unsqueeze(-1).expand_as(distance), distance, "amin"
     )
     known = nearest.isfinite()
     nearest = torch.where(known, nearest, torch.zeros_like(nearest))
     away = (nearest - tolerance).clamp(min=0.0) / LENGTH_UNIT_M
-    return masked_mean(contact.point_confidence * away, known, weight)
+    return masked_mean(contact.point_confidence * away, known & valid.unsqueeze(-1), weight)
 
 
 def _labels(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:

@@ -49,13 +49,14 @@ class AdaptiveJointLoss(nn.Module):
         absolute = length(joints - truth)  # [B, S, 21]
         relative = length(_from_wrist(joints) - _from_wrist(truth))
         seen = valid.unsqueeze(1).expand_as(absolute)
-        error = 0.5 * self.factor / LENGTH_UNIT_M * (
-            torch.where(seen, absolute, torch.zeros_like(absolute))
-            + torch.where(seen & seen[..., WRIST, None], relative, torch.zeros_like(relative))
+        zero = torch.zeros_like(absolute)
+        error = 0.5 / LENGTH_UNIT_M * (
+            torch.where(seen, absolute, zero)
+            + torch.where(seen & seen[..., WRIST, None], relative, zero)
         )  # fmt: skip
         mean = masked_mean(error.detach(), seen, torch.ones_like(weight))
         weights = self.weights
-        return masked_mean(weights * error - mean * weights.log(), seen, weight)
+        return masked_mean(self.factor * (weights * error - mean * weights.log()), seen, weight)
 
 
 def reprojection_loss(

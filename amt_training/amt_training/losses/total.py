@@ -26,7 +26,7 @@ from amt_training.losses.hand import (
 from amt_training.losses.matching import Matches, match_objects, match_points
 from amt_training.losses.objects import object_losses
 from amt_training.losses.physics import JointLimitLoss, force_bound_loss, penetration_loss
-from amt_training.losses.targets import AmtTarget, ObjectTarget
+from amt_training.losses.targets import AmtTarget
 from amt_training.losses.temporal import velocity_loss
 
 
@@ -80,7 +80,7 @@ class AmtLoss(nn.Module):
                 | object_losses(output.objects, target.objects, matches, self.config, weight)
                 | self._contact(output, target, weight)
                 | self._physics(output, inputs, weight)
-                | self._surfaces(output, target.objects, matches, weight)
+                | self._surfaces(output, target, matches, weight)
                 | diversity_losses(output.joints, target.joints, target.joints_valid)
             )
             if previous is not None:
@@ -146,8 +146,9 @@ class AmtLoss(nn.Module):
         if output.vertices is not None:
             every = torch.arange(len(weight), device=weight.device)
             terms["contact_near_hand"] = proximity_loss(
-                contact, output.vertices, every, self.config.contact_tolerance, weight
-            )
+                contact, output.vertices, every, self.config.contact_tolerance,
+                true.points_annotated, weight,
+            )  # fmt: skip
         return terms
 
     def _physics(self, output: AmtOutput, inputs: AmtInput, weight: Tensor) -> dict[str, Tensor]:
@@ -160,9 +161,10 @@ class AmtLoss(nn.Module):
         return terms
 
     def _surfaces(
-        self, output: AmtOutput, true: ObjectTarget, matches: Matches, weight: Tensor
+        self, output: AmtOutput, target: AmtTarget, matches: Matches, weight: Tensor
     ) -> dict[str, Tensor]:
         """What hand and contacts have to do with the objects' surfaces, placed as predicted."""
+        true = target.objects
         if true.surface is None or true.surface_normals is None:
             return {}
         config = self.config
@@ -171,8 +173,13 @@ class AmtLoss(nn.Module):
         surface = matches.true(true.surface) @ rotation + position
         terms = {
             "contact_near_object": proximity_loss(
-                output.contact, surface, matches.sample, config.contact_tolerance, weight
-            )
+                output.contact,
+                surface,
+                matches.sample,
+                config.contact_tolerance,
+                target.contact.points_annotated,
+                weight,
+            )  # fmt: skip
         }
         if output.vertices is not None:
             terms["physics_penetration"] = penetration_loss(

@@ -29,8 +29,8 @@ _WEB_ROUNDS = 2
 def generic_hand(side: Side) -> HandModelData:
     """The generic adult hand in MANO's format (hand length 0.19 m, breadth 0.084 m).
 
-    Built in about a second at the first call, then kept. It has no pose correctives (posedirs are
-    zero); the left hand is the right one's mirror image. Raises AmtError for an unknown side.
+    Built in about a second at the first call, then kept. The left hand is the right one's mirror
+    image. Raises AmtError for an unknown side.
     """
     if side == Side.LEFT:
         return mirror_model(generic_hand(Side.RIGHT))
@@ -70,7 +70,7 @@ def _relaxed_skin(skeleton: Skeleton, rough: RoughHand, neighbours: csr_array) -
 
 
 def _smooth_webs(values: np.ndarray, rough: RoughHand, neighbours: csr_array) -> np.ndarray:
-    """Values [778, D] evened out in the clefts between fingers, where the flesh has no clear normal."""
+    """Values [778, D] evened out between the fingers, where the flesh has no clear normal."""
     clefts = rough.on_webs | (neighbours @ rough.on_webs > 0)
     values = values.copy()
     for _ in range(_WEB_ROUNDS):
@@ -99,9 +99,10 @@ def _shape_directions(vertices: np.ndarray, rough: RoughHand, neighbours: csr_ar
         for step in (_SHAPE_STEP, -_SHAPE_STEP):
             skeleton = build_skeleton(step * axis)
             carry = RBFInterpolator(mean_landmarks, skeleton.landmarks, kernel="linear", degree=1)
-            skins.append(build_flesh(skeleton).project(carry(vertices), rough.groups, steps=4))
-        moved = (skins[0] - skins[1]) / (2 * _SHAPE_STEP)
-        directions[..., i] = _smooth_webs(moved, rough, neighbours)
+            carried = carry(vertices)
+            lift = build_flesh(skeleton).project(carried, rough.groups, steps=4) - carried
+            skins.append(carried + _smooth_webs(lift, rough, neighbours))
+        directions[..., i] = (skins[0] - skins[1]) / (2 * _SHAPE_STEP)
     return directions
 
 

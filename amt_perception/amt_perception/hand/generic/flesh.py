@@ -123,7 +123,7 @@ def build_flesh(skeleton: Skeleton) -> Flesh:
     thick, carpus = skeleton.palm_thickness, skeleton.carpus
     for finger in range(1, 5):
         knuckle = skeleton.chain(finger)[0]
-        palm_cone(carpus[finger], (0, -3, 0), knuckle, (0, -3, 0), (11.5, 10), thick)
+        palm_cone(carpus[finger], (0, -3, 0), knuckle, (0, -1.5, 0), (11.5, 10), thick)
     thumb, index, pinky = (skeleton.chain(finger) for finger in (0, 1, 4))
     middle_of_thumb = 0.55 * thumb[0] + 0.45 * thumb[1]
     # The ball of the thumb, the web between thumb and index, the ball of the little finger.
