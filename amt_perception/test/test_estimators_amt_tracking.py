@@ -262,7 +262,7 @@ def test_a_real_network_on_a_real_clip(temporal: bool) -> None:
         pytest.skip("the shared clip or MediaPipe's models are missing")
     config = model_config("tiny")
     model = make_model(with_temporal(config) if temporal else config)
-    estimator = AmtEstimator(Engine(model, "cpu", "fp32", "torch"))
+    estimator = AmtEstimator(Engine(model, "cpu", "fp32", "eager"))
     tracker = AmtTracker(estimator, MediaPipeDetector(2, single_images=True))
     camera = Intrinsics.from_field_of_view(1280, 720)
     seen = 0

@@ -48,7 +48,22 @@ def differences(one: AmtOutput, other: AmtOutput) -> dict[str, float]:
 def test_engine_gives_what_the_model_gives(config: AmtConfig | None) -> None:
     inputs = make_inputs(3)
     expected = make_model(config)(inputs)
-    engine = Engine(make_model(config), "cpu", "fp32", "torch")
+    engine = Engine(make_model(config), "cpu", "fp32", "eager")
+    found = engine.decode([engine.encode(inputs)])
+    assert max(differences(expected, found).values()) < 1e-5
+
+
+@torch.no_grad()
+def test_position_embeddings_are_made_for_the_grid_once() -> None:
+    """Trained on pictures of another size, as DINOv2 is."""
+    tiny = model_config("tiny")
+    shape = tiny.backbone.architecture | {"image_size": 2 * tiny.image_size}
+    config = replace(tiny, backbone=replace(tiny.backbone, architecture=shape))
+    inputs = make_inputs(2)
+    expected = make_model(config)(inputs)
+    model = make_model(config)
+    engine = Engine(model, "cpu", "fp32", "eager")
+    assert model.image_encoder.backbone.network.embeddings.position_embeddings.shape[1] == 65
     found = engine.decode([engine.encode(inputs)])
     assert max(differences(expected, found).values()) < 1e-5
 
@@ -58,7 +73,7 @@ def test_frames_one_by_one_are_frames_together() -> None:
     """The engine's kept tokens give what the temporal model gives for the whole clip."""
     clip = make_inputs(2, frames=4)
     expected = make_model(TEMPORAL)(clip)
-    engine = Engine(make_model(TEMPORAL), "cpu", "fp32", "torch")
+    engine = Engine(make_model(TEMPORAL), "cpu", "fp32", "eager")
     tokens = []
     for frame in range(4):
         now = replace(clip, **{
@@ -75,13 +90,17 @@ def test_bfloat16_weights_are_what_autocast_computes() -> None:
     inputs = make_inputs(2)
     with autocast(torch.device("cpu"), "bf16"):
         expected = make_model()(inputs)
-    engine = Engine(make_model(), "cpu", "bf16", "torch")
+    engine = Engine(make_model(), "cpu", "bf16", "eager")
     found = engine.decode([engine.encode(inputs)])
     assert max(differences(expected, found).values()) < 5e-3
 
 
 class Plain(BatchRunner):
-    """Records nothing: each replay is an eager run, as a CPU can do."""
+    """Compiles and records nothing: each replay is an eager run, as a CPU can do."""
+
+    def __init__(self, packed: PackedAmt, precision: str, example: Tensor) -> None:
+        super().__init__(packed, precision, example)
+        self._function = packed
 
     def _record(self, size: int) -> Recorded:
         image = torch.zeros(size, 3, self._image_size, self._image_size, dtype=torch.uint8)
@@ -96,7 +115,7 @@ def test_batches_are_filled_up_and_split(monkeypatch: pytest.MonkeyPatch) -> Non
     packed = PackedAmt(tiny_model())
     inputs = make_inputs(7)
     image, numbers = inputs.image[:, 0], pack_numbers(inputs)
-    runner = Plain(packed, "fp32", numbers[:1], compiled=False)
+    runner = Plain(packed, "fp32", numbers[:1])
     expected = packed(image, numbers)
     for count in (7, 1, 3, 5):
         rows = runner(image[:count], numbers[:count])
@@ -237,6 +256,7 @@ def test_an_export_that_disagrees_is_refused(
         (lambda: choose_precision("int4", torch.device("cpu")), "no precision 'int4'"),
         (lambda: choose_precision("fp8", torch.device("cpu")), "fp8 needs a GPU"),
         (lambda: Engine(make_model(), "cpu", backend="onnx"), "no backend 'onnx'"),
+        (lambda: Engine(make_model(), "cpu", backend="compiled"), "CUDA graphs need a GPU"),
     ],
 )
 def test_unknown_names_are_refused(choose: Callable[[], object], message: str) -> None:
