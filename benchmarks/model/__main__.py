@@ -25,7 +25,7 @@ from amt_perception.model.precision import choose_device
 from .parts import count_operations, count_parameters, random_model
 from .report import as_markdown, print_report
 from .timing import (
-    images_per_second,
+    cpu_speed,
     joint_shift_p99_mm,
     matmul_rate,
     time_batch,
@@ -58,9 +58,9 @@ def measure(device: str, seconds: float, threads: int) -> dict[str, Any]:
         "cpu_small_images_per_s": None,
         "timed": timed,
     }
-    if not on_gpu:
-        torch.set_num_threads(threads)
     estimators = variants(timed, device)
+    if not on_gpu:
+        torch.set_num_threads(threads)  # OpenVINO's engines have set it to 1
     rate = matmul_rate(choose_device(device), seconds)
     report["matmul_tflops"] = rate / 1e12
     table: dict[str, dict[str, Any]] = {label: {} for label in estimators}
@@ -83,10 +83,9 @@ def measure(device: str, seconds: float, threads: int) -> dict[str, Any]:
             report["fp8_speedup_b64"] = engine["b64"]["p50_ms"] / fp8
             report["fp8_joint_shift_p99_mm"] = joint_shift_p99_mm(estimators)
     if importlib.util.find_spec("openvino") is not None and (os.cpu_count() or 1) >= threads:
-        rates = images_per_second("small", threads, seconds)
-        report["cpu_small_images_per_s"] = rates["fp32"]
-        report["cpu_small_bf16_images_per_s"] = rates["bf16"]
-        report["cpu_threads"] = threads
+        small = {kind: cpu_speed("small", kind, threads, seconds) for kind in ("fp32", "bf16")}
+        report["cpu_small_images_per_s"] = small["fp32"]["images_per_s"]
+        report["cpu_small"] = {"threads": threads} | small
     return report
 
 

@@ -31,57 +31,50 @@ def random_model(name: str) -> Amt:
 def count_parameters(name: str) -> dict[str, Any]:
     """Of a named size as it is trained: in all, not trained, and by part."""
     model = Amt(model_config(name), load_hand_model(Side.RIGHT), FROM_CHECKPOINT)
+    counts = {part: _numbers(module) for part, module in model.named_children()}
+    backbone = _numbers(model.image_encoder.backbone)
+    counts["image_encoder"] -= backbone
     return {
         "parameters": _numbers(model),
         "frozen": sum(one.numel() for one in model.parameters() if not one.requires_grad),
-        "parts": {name: _numbers(part) for name, part in _parts(model).items() if _numbers(part)},
+        "parts": {"backbone": backbone} | {part: count for part, count in counts.items() if count},
     }
 
 
 @torch.no_grad()
 def count_operations(model: Amt) -> dict[str, float]:
-    """GFLOP for one sample by part, and their "total" (a multiply-add counts as two)."""
-    counts: dict[str, float] = {}
-    running: list[str] = []
-    hooks = []
+    """GFLOP for one sample by part, and their "total" (a multiply-add counts as two).
+
+    The hand layer's are in the hand branch, which calls it.
+    """
     counter = FlopCounterMode(display=False)
+    counts: dict[str, float] = {}
+    hooks = []
 
-    def begin(name: str) -> None:
-        if not running:
-            counts[name] = counts.get(name, 0.0) - counter.get_total_flops() / 1e9
-        running.append(name)
+    def count(name: str, part: nn.Module) -> None:
+        counts[name] = 0.0
 
-    def end(name: str) -> None:
-        running.pop()
-        if not running:
+        def begin(*_: Any) -> None:
+            counts[name] -= counter.get_total_flops() / 1e9
+
+        def end(*_: Any) -> None:
             counts[name] += counter.get_total_flops() / 1e9
 
-    for name, part in _parts(model).items():
-        hooks.append(part.register_forward_pre_hook(lambda *_, name=name: begin(name)))
-        hooks.append(part.register_forward_hook(lambda *_, name=name: end(name)))
+        hooks.append(part.register_forward_pre_hook(begin))
+        hooks.append(part.register_forward_hook(end))
+
+    count("backbone", model.image_encoder.backbone)
+    for name, part in model.named_children():
+        if part is not model.hand_layer:
+            count(name, part)
     image, numbers = random_crops(1, model.config.image_size)
     with counter:
         PackedAmt(model)(image, numbers)
     for hook in hooks:
         hook.remove()
+    counts["image_encoder"] -= counts["backbone"]
     counts["total"] = counter.get_total_flops() / 1e9
-    return {name: value for name, value in counts.items() if value > 0.0}
-
-
-def _parts(model: Amt) -> dict[str, nn.Module]:
-    """The model's parts; the image encoder's backbone and the rest of it are two."""
-    parts: dict[str, nn.Module] = {}
-    for name, part in model.named_children():
-        if name == "image_encoder":
-            parts["backbone"] = model.image_encoder.backbone
-            parts |= {
-                f"image_encoder.{inner}": child
-                for inner, child in part.named_children()
-                if inner != "backbone"
-            }
-        else:
-            parts[name] = part
-    return parts
+    return counts
 
 
 def _numbers(part: nn.Module) -> int:

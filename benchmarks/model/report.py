@@ -53,6 +53,20 @@ def as_markdown(report: dict[str, Any]) -> str:
             for one in by_batch.values()
         ]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    small = report.get("cpu_small")
+    if small is not None:
+        lines += [
+            "",
+            f"## `small` through OpenVINO, {small['threads']} threads",
+            "",
+            "| precision | images/s | CPU time of an image (ms) |",
+            "|---|---|---|",
+            *(
+                f"| {kind} | {one['images_per_s']:.1f} | {one['cpu_ms_per_image']:.0f} |"
+                for kind, one in small.items()
+                if kind != "threads"
+            ),
+        ]
     lines += ["", "## Parameters by part", ""]
     names = list(report["sizes"])
     parts = list(report["sizes"][names[0]]["parts"])

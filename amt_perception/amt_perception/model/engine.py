@@ -33,7 +33,8 @@ class Engine:
     device: auto, cpu or cuda. precision: auto, fp32, bf16 or fp8, see `precision`. backend: eager
     (plain PyTorch), compiled (GPU: torch.compile and CUDA graphs; the first batch of each size
     takes about a minute), openvino (CPU), or auto: the fastest that is installed. threads: on a
-    CPU, None for all cores (PyTorch's number of threads belongs to the whole process).
+    CPU, None for all cores (PyTorch's number of threads belongs to the whole process; openvino
+    sets it to 1).
     cache_folder: of OpenVINO's exports, None for `openvino_export.default_cache_folder`. Raises
     AmtError for a name that is unknown or that cannot be had here.
     """
@@ -63,6 +64,8 @@ class Engine:
             to_bfloat16(self._model)
         self._runner: Any
         if self.backend == "openvino":
+            # PyTorch only cuts crops then; its waiting threads would hold OpenVINO's cores.
+            torch.set_num_threads(1)
             self._runner = OpenVinoRunner(
                 packed, (image, numbers), self.precision, threads, cache_folder
             )

@@ -76,6 +76,7 @@ def fold_sigma_reparam(part: nn.Module) -> None:
         if isinstance(layer, nn.Linear) and parametrize.is_parametrized(layer, "weight"):
             # Not remove_parametrizations: it edits the class, which a deep copy of the part shares.
             weight = layer.weight.detach().clone()
+            plain = parametrize.type_before_parametrizations(layer)
             del layer.parametrizations
-            layer.__class__ = parametrize.type_before_parametrizations(layer)
+            layer.__class__ = plain
             layer.weight = nn.Parameter(weight)

