@@ -82,11 +82,11 @@ def test_the_whole_model_is_one_graph_for_torch_compile(precision: str) -> None:
     arguments = (inputs.image[:, 0], pack_numbers(inputs))
     packed(*arguments)  # transformers puts its hooks in place in the first, eager pass
     if precision == "fp8":
-        to_fp8(packed, *arguments)
+        to_fp8(model.image_encoder.backbone)
     to_bfloat16(packed)
     compiled = torch.compile(packed, fullgraph=True, dynamic=False, backend="aot_eager")
     with autocast(torch.device("cpu"), precision):
         expected, found = packed(*arguments), compiled(*arguments)
     # Float8 has steps of 6 %: fused arithmetic rounds some numbers to another one.
-    joints, largest = 21 * 3, {"bf16": 1e-3, "fp8": 0.01}[precision]
+    joints, largest = 21 * 3, {"bf16": 1e-3, "fp8": 0.02}[precision]
     assert (found - expected)[:, :joints].abs().max() < largest

@@ -156,17 +156,17 @@ def test_float8_layer_is_near_the_layer_whatever_the_scale(rows: tuple[int, ...]
 
 
 @torch.no_grad()
-def test_float8_only_where_many_tokens_are_seen() -> None:
+def test_float8_in_the_backbone_changes_results_a_little() -> None:
     model = make_model()
     fold_sigma_reparam(model)
     packed = PackedAmt(model)
     inputs = make_inputs(2)
     image, numbers = inputs.image[:, 0], pack_numbers(inputs)
     exact = packed.results(image, numbers)
-    replaced = to_fp8(packed, image[:1], numbers[:1])
+    backbone = model.image_encoder.backbone
+    layers = [name for name, one in backbone.named_modules() if isinstance(one, nn.Linear)]
+    assert to_fp8(backbone) == layers and len(layers) >= 4 * 6
     to_bfloat16(packed)
-    assert any(".backbone." in name for name in replaced)
-    assert not any("head" in name or "refinement.offset" in name for name in replaced)
     with autocast(torch.device("cpu"), "fp8"):
         rough = packed.results(image, numbers)
     shift = (rough.joints - exact.joints).norm(dim=-1)

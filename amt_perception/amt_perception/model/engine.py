@@ -59,7 +59,7 @@ class Engine:
         with torch.no_grad():
             self._layout = Layout(packed.results(image, numbers))
         if self.precision == "fp8":
-            to_fp8(packed, image, numbers)
+            to_fp8(self._model.image_encoder.backbone)
         if self.precision != "fp32" and self.backend != "openvino":
             to_bfloat16(self._model)
         self._runner: Any

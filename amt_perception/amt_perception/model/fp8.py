@@ -14,9 +14,6 @@ from torch.nn.functional import pad
 LARGEST = torch.finfo(torch.float8_e4m3fn).max
 MULTIPLE = 16
 """Float8 matrix units want sizes that are multiples of this."""
-FEWEST_TOKENS = 64
-"""Layers that see fewer tokens of a sample stay in bfloat16: they read weights more than they
-multiply, and they are the ones that give the results."""
 
 
 class Fp8Linear(nn.Module):
@@ -57,33 +54,15 @@ def _quantised(rows: Tensor) -> tuple[Tensor, Tensor]:
     return (rows / scale).to(torch.float8_e4m3fn), scale
 
 
-def to_fp8(model: nn.Module, *inputs: Tensor) -> list[str]:
-    """Replace the linear layers that see many tokens; gives their names.
+def to_fp8(part: nn.Module) -> list[str]:
+    """Replace a part's linear layers whose sizes float8 units take; gives their names.
 
-    inputs: of the model, for one sample: a pass over them counts the tokens of each layer.
+    Meant for the backbone: it is most of the arithmetic, and no layer of it is a result.
     """
-    tokens: dict[str, int] = {}
-    hooks = []
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Linear):
-
-            def count(_: nn.Module, arguments: tuple[Tensor, ...], name: str = name) -> None:
-                tokens[name] = arguments[0].numel() // arguments[0].shape[-1]
-
-            hooks.append(module.register_forward_pre_hook(count))
-    try:
-        with torch.no_grad():
-            model(*inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
     replaced = []
-    for name, seen in tokens.items():
-        layer = model.get_submodule(name)
-        assert isinstance(layer, nn.Linear)
-        fits = layer.in_features % MULTIPLE == 0 and layer.out_features % MULTIPLE == 0
-        if seen >= FEWEST_TOKENS and fits:
+    for name, layer in list(part.named_modules()):
+        if isinstance(layer, nn.Linear) and not (layer.in_features | layer.out_features) % MULTIPLE:
             parent, _, attribute = name.rpartition(".")
-            setattr(model.get_submodule(parent), attribute, Fp8Linear(layer))
+            setattr(part.get_submodule(parent), attribute, Fp8Linear(layer))
             replaced.append(name)
     return replaced
