@@ -59,6 +59,10 @@ class HandKinematics:
         """
         return self._points(self.global_rotations(pose), shape, translation)[MANO_TO_21]
 
+    def joints16(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray) -> np.ndarray:
+        """The 16 joints [16, 3] in MANO's order; arguments as in `joints21`."""
+        return self._points(self.global_rotations(pose), shape, translation)[:16]
+
     def joints21_jacobian(
         self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -17,7 +17,6 @@ WALL, WALL_SHADE, DESK, DESK_SHADE = (238, 234, 227), (172, 174, 178), (150, 118
 """sRGB, 0 to 255."""
 
 SKIN_TEXTURE_SIZE = 64
-ROOM_SIZE = 1024
 LAST_JOINTS = (15, 3, 6, 12, 9)
 """MANO joints that carry the fingertips, thumb to pinky."""
 
@@ -40,6 +39,7 @@ def skin_coordinates(data: HandModelData, mesh: Mesh) -> np.ndarray:
     palm = 0.5 - 0.5 * normals[:, 1] + _mottle(mesh.vertices)
     nail = np.zeros(len(palm))
     crease = _palm_lines(joints, mesh.vertices) * np.clip(-2.0 * normals[:, 1], 0.0, 1.0)
+    crease = np.maximum(crease, _hollows(joints, mesh.vertices) * np.clip(normals[:, 1], 0.0, 1.0))
     for joint in range(1, 16):
         back, bone = axes[joint - 1, :, 1], axes[joint - 1, :, 2]
         near = mesh.weights[:, joint] + mesh.weights[:, MANO_PARENTS[joint]] > 0.9
@@ -60,20 +60,15 @@ def skin_coordinates(data: HandModelData, mesh: Mesh) -> np.ndarray:
     return 0.01 + 0.98 * coordinates  # the texture repeats beyond its edges
 
 
-def room(half_width: float, half_height: float) -> np.ndarray:
-    """[1024, 1024, 3] uint8 RGB: a wall in soft light over a desk, out of focus.
-
-    What a pinhole camera sees in 90 degrees; half_width and half_height say which part of it the
-    real picture shows: the tangents of half its angles of view.
-    """
-    across = np.linspace(-1.0, 1.0, ROOM_SIZE)
-    x, y = np.meshgrid(across / half_width, across / half_height)
+def room(width: int, height: int) -> np.ndarray:
+    """[height, width, 3] uint8 RGB: a wall in soft light over a desk, out of focus."""
+    x, y = np.meshgrid(np.linspace(-1.0, 1.0, width), np.linspace(-1.0, 1.0, height))
     light = np.exp(-(((x + 0.35) / 1.3) ** 2 + ((y + 0.35) / 1.1) ** 2))
     wall = _blend(WALL_SHADE, WALL, light)
     desk = _blend(DESK_SHADE, DESK, np.exp(-(((x + 0.2) / 1.1) ** 2)))
     picture = _blend(wall, desk, 1.0 / (1.0 + np.exp(-(y - 0.62) / 0.02)))
     # A trace of noise keeps the slow gradients from showing bands.
-    noise = np.random.default_rng(0).normal(0.0, 1.2, (ROOM_SIZE, ROOM_SIZE, 1))
+    noise = np.random.default_rng(0).normal(0.0, 1.2, (height, width, 1))
     return np.clip(picture + noise, 0.0, 255.0).astype(np.uint8)
 
 
@@ -95,6 +90,20 @@ def _palm_lines(joints: np.ndarray, vertices: np.ndarray) -> np.ndarray:
         distance = np.linalg.norm((vertices[:, None] - curve) * flat, axis=2).min(axis=1)
         amount = np.maximum(amount, 0.4 * np.exp(-((distance / 0.0019) ** 2)))
     return amount
+
+
+def _hollows(joints: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """[N] shade of the hollows between the knuckles, seen from the back; the mesh is too coarse."""
+    knuckles = joints[[1, 4, 10, 7]]
+    amount = np.zeros(len(vertices))
+    for middle in 0.5 * (knuckles[1:] + knuckles[:-1]):
+        towards_wrist = joints[0] - middle
+        towards_wrist /= np.linalg.norm(towards_wrist)
+        offset = vertices - middle
+        along = offset @ towards_wrist
+        across = np.linalg.norm((offset - along[:, None] * towards_wrist)[:, ::2], axis=1)
+        amount += np.exp(-((across / 0.0035) ** 2) - ((along - 0.001) / 0.011) ** 2)
+    return 0.35 * amount
 
 
 def _mottle(vertices: np.ndarray) -> np.ndarray:

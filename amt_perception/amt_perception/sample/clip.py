@@ -12,9 +12,11 @@ import numpy as np
 
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.errors import AmtError
+from amt_perception.hand.generic import generic_hand
 from amt_perception.output.encoder import video_writer
-from amt_perception.sample.motion import duration_s, hand_at
-from amt_perception.sample.scene import HandScene
+from amt_perception.sample.appearance import room
+from amt_perception.sample.motion import ELBOW, SIDE, duration_s, hand_at
+from amt_perception.sample.scene import HandObjectScene
 
 NAME = "built-in sample"
 FRAME_RATE = 30.0
@@ -57,10 +59,13 @@ def write_clip(path: Path) -> None:
 
 def render(times: Iterable[float]) -> Iterator[np.ndarray]:
     """Pictures [720, 1280, 3] uint8 RGB of the clip at these times (s)."""
-    with HandScene(CAMERA) as scene:
+    backdrop = room(CAMERA.width, CAMERA.height)
+    with HandObjectScene(CAMERA, generic_hand(SIDE)) as scene:
         for time in times:
             hand = hand_at(time)
-            yield scene.render(hand.pose, hand.translation)
+            yield scene.render(
+                hand.pose, np.zeros(10), hand.translation, backdrop, elbow=np.array(ELBOW)
+            )
 
 
 def _recipe() -> str:

@@ -15,12 +15,13 @@ FOREARM = len(MANO_JOINT_NAMES)
 
 FOREARM_RINGS = (
     (0.02, 1.03), (0.045, 1.08), (0.075, 1.18), (0.11, 1.30), (0.15, 1.42), (0.20, 1.5),
-    (0.26, 1.5),
+    (0.26, 1.5), (0.6, 1.7),
 )  # fmt: skip
 SLEEVE_RINGS = (
     (0.095, 1.36), (0.065, 1.36), (0.053, 1.40), (0.051, 1.46), (0.054, 1.53), (0.060, 1.54),
     (0.063, 1.51), (0.066, 1.54), (0.085, 1.58), (0.105, 1.72), (0.125, 1.70), (0.15, 1.84),
     (0.175, 1.82), (0.205, 1.95), (0.29, 2.0),
+    (0.6, 2.2),
 )  # fmt: skip
 """Distance from the wrist (m) and size against the wrist's edge of each ring."""
 
@@ -41,10 +42,10 @@ class Mesh(NamedTuple):
 
 def hand_and_forearm(data: HandModelData) -> Mesh:
     """A right hand with a forearm, in one piece, with the hand's own triangles."""
-    loop = _open_edge(data.faces)
-    rings = _rings(data.v_template[loop], FOREARM_RINGS)
-    new = len(data.v_template) + np.arange(rings.size // 3).reshape(len(rings), -1)
-    vertices = np.vstack([data.v_template, rings.reshape(-1, 3)])
+    loop = open_edge(data.faces)
+    rings = forearm_rings(data.v_template[loop])
+    new = len(data.v_template) + np.arange(len(rings)).reshape(-1, len(loop))
+    vertices = np.vstack([data.v_template, rings])
     faces = np.vstack([data.faces, _tube(np.vstack([loop, new]))])
 
     weights = np.zeros((len(vertices), FOREARM + 1))
@@ -61,20 +62,47 @@ def hand_and_forearm(data: HandModelData) -> Mesh:
 
 def sleeve(data: HandModelData) -> Mesh:
     """The end of a sleeve around a right hand's forearm."""
-    rings = _rings(data.v_template[_open_edge(data.faces)], SLEEVE_RINGS)
-    vertices = rings.reshape(-1, 3)
-    faces = _tube(np.arange(len(vertices)).reshape(len(rings), -1))
+    loop = open_edge(data.faces)
+    vertices = sleeve_rings(data.v_template[loop])
+    faces = _tube(np.arange(len(vertices)).reshape(-1, len(loop)))
     weights = np.zeros((len(vertices), FOREARM + 1))
     weights[:, FOREARM] = 1.0
     return Mesh(vertices, faces, weights)
 
 
+def forearm_rings(edge: np.ndarray) -> np.ndarray:
+    """[128, 3] the forearm's vertices at rest for a wrist's edge [16, 3]."""
+    return _rings(edge, FOREARM_RINGS)
+
+
+def sleeve_rings(edge: np.ndarray) -> np.ndarray:
+    """[256, 3] the sleeve's vertices at rest for a wrist's edge [16, 3]."""
+    return _rings(edge, SLEEVE_RINGS)
+
+
 def smooth(mesh: Mesh) -> Mesh:
     """Every triangle in sixteen, on a smooth surface that passes close by the given vertices."""
-    count = len(mesh.vertices)
-    shrunk = _subdivide(_subdivide(mesh)).vertices[:count]
-    grown = mesh._replace(vertices=2.0 * mesh.vertices - shrunk)
-    return _subdivide(_subdivide(grown))
+    rule, faces = subdivision(mesh.faces)
+    return Mesh(smoothed(mesh.vertices, rule), faces, rule @ mesh.weights)
+
+
+def subdivision(faces: np.ndarray) -> tuple[csr_array, np.ndarray]:
+    """Every triangle of [F, 3] in sixteen, as a rule [M, N] that gives M vertices from N.
+
+    The given vertices come first. Returns the rule and the new faces [16 F, 3].
+    """
+    once, halves = _split(faces)
+    twice, quarters = _split(halves)
+    return csr_array(twice @ once), quarters
+
+
+def smoothed(vertices: np.ndarray, rule: csr_array) -> np.ndarray:
+    """[M, 3] vertices of the smooth surface close by vertices [N, 3], by the rule of a subdivision.
+
+    Subdivision shrinks; so the given vertices first move out by what they would shrink.
+    """
+    shrunk = rule[: len(vertices)] @ vertices
+    return rule @ (2.0 * vertices - shrunk)
 
 
 def vertex_normals(mesh: Mesh) -> np.ndarray:
@@ -86,13 +114,13 @@ def vertex_normals(mesh: Mesh) -> np.ndarray:
     return normals / np.linalg.norm(normals, axis=1, keepdims=True)
 
 
-def _subdivide(mesh: Mesh) -> Mesh:
-    """Every triangle in four; the given vertices come first.
+def _split(faces: np.ndarray) -> tuple[csr_array, np.ndarray]:
+    """Every triangle in four: the rule [M, N] for the vertices, the N given first, and the faces.
 
     Loop, "Smooth subdivision surfaces based on triangles", 1987, with the vertex weights of Warren,
     "Subdivision methods for geometric design", 1995, and cubic splines along open edges.
     """
-    count, faces = len(mesh.vertices), mesh.faces
+    count = faces.max() + 1
     sides = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
     edges, edge_of_side, triangles = np.unique(
         sides, axis=0, return_inverse=True, return_counts=True
@@ -126,10 +154,10 @@ def _subdivide(mesh: Mesh) -> Mesh:
     ab, bc, ca = middle[edge_of_side.reshape(-1, 3)].T
     corners = (a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)
     new_faces = np.concatenate([np.column_stack(corner) for corner in corners])
-    return Mesh(rule @ mesh.vertices, new_faces, rule @ mesh.weights)
+    return rule, new_faces
 
 
-def _open_edge(faces: np.ndarray) -> np.ndarray:
+def open_edge(faces: np.ndarray) -> np.ndarray:
     """The vertices along the only open edge, in the direction of its triangles."""
     sides = set(map(tuple, faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2).tolist()))
     following = {a: b for a, b in sides if (b, a) not in sides}
@@ -140,10 +168,10 @@ def _open_edge(faces: np.ndarray) -> np.ndarray:
 
 
 def _rings(edge: np.ndarray, rings: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """[R, 16, 3] copies of the wrist's edge [16, 3], moved along x and scaled about its centre."""
+    """[16 R, 3] copies of the wrist's edge [16, 3], moved along x and scaled about its centre."""
     centre = edge.mean(axis=0)
     flat = (edge - centre) * (0.0, 1.0, 1.0)
-    return np.array([centre + (distance, 0.0, 0.0) + size * flat for distance, size in rings])
+    return np.vstack([centre + (distance, 0.0, 0.0) + size * flat for distance, size in rings])
 
 
 def _tube(rings: np.ndarray) -> np.ndarray:

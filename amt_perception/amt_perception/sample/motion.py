@@ -15,6 +15,8 @@ from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.limits import JointLimits
 
 SIDE = Side.RIGHT
+ELBOW = (0.03, 0.36, 0.50)
+"""Where the forearm comes from, in the camera frame (m)."""
 HOLD_S = 0.2
 """How long every gesture stands still."""
 

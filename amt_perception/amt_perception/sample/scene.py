@@ -1,9 +1,10 @@
-"""Draws a hand with MuJoCo: a skin over 16 finger bones and a forearm, in a room."""
+"""Draws a hand, and objects that it holds, with MuJoCo: any pose, shape, light and backdrop."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from ctypes.util import find_library
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING
@@ -13,18 +14,11 @@ from scipy.spatial.transform import Rotation
 
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.errors import AmtError
-from amt_perception.hand.generic import generic_hand
-from amt_perception.hand.joints import MANO_TO_21, Side
-from amt_perception.hand.kinematics import HandKinematics
-from amt_perception.sample.appearance import (
-    ROOM_SIZE,
-    SKIN_TEXTURE_SIZE,
-    SLEEVE,
-    room,
-    skin_coordinates,
-    skin_texture,
-)
-from amt_perception.sample.mesh import FOREARM, Mesh, hand_and_forearm, sleeve, smooth
+from amt_perception.hand.model_data import HandModelData
+from amt_perception.sample.appearance import SKIN_TEXTURE_SIZE, skin_texture
+from amt_perception.sample.look import Look
+from amt_perception.sample.objects import OBJECTS, add_objects
+from amt_perception.sample.posed_hand import PosedHand
 
 if TYPE_CHECKING:
     import mujoco
@@ -33,42 +27,43 @@ OPENGL_HINT = (
     "MuJoCo cannot draw without OpenGL: on Debian or Ubuntu run "
     "`apt install libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri` and set MUJOCO_GL=egl"
 )
-ELBOW = (0.03, 0.36, 0.50)
-"""Where the forearm comes from, in the camera frame (m)."""
-LIGHT_DIRECTION = (-0.45, 0.75, 0.9)
-"""Of the lamp's rays, in the camera frame: from above, right of the camera."""
-LIT_POINT, LIT_HALF_WIDTH = (0.0, 0.02, 0.46), 0.2
-"""What the shadow map covers, in the camera frame (m)."""
+LIT_HALF_WIDTH = 0.2
+"""The shadow map covers so much around the hand (m)."""
+OUT_OF_SIGHT = (0.0, 0.0, -10.0)
+"""Behind the camera: where objects are that a picture does not show (m)."""
+BLINDING = 1e3
+"""Brightness at which everything is white."""
 
 
-class HandScene:
-    """Pictures of a right generic hand by a pinhole camera. A context manager, or call `close`.
+class HandObjectScene:
+    """Pictures of one hand and some objects by a pinhole camera. A context manager, or `close`.
 
-    intrinsics: without distortion, square pixels and a centred principal point. Raises AmtError
-    when MuJoCo is not installed or finds no OpenGL.
+    intrinsics: without distortion, square pixels and a centred principal point. data: the hand to
+    draw, left or right. Everything is in the camera frame (OpenCV axes), metres and radians. Raises
+    AmtError when MuJoCo is not installed or finds no OpenGL.
     """
 
-    def __init__(self, intrinsics: Intrinsics) -> None:
+    def __init__(self, intrinsics: Intrinsics, data: HandModelData) -> None:
         self._mujoco = _import_mujoco()
-        data = generic_hand(Side.RIGHT)
-        self._kinematics = HandKinematics(data)
-        spec = self._room(intrinsics)
+        self._hand = PosedHand(data)
+        spec = self._camera_and_light(intrinsics)
         self._add_materials(spec)
-        joints, _ = self._kinematics.rest(np.zeros(10))
-        bones = np.vstack([joints, joints[0]])  # the forearm turns about the wrist
-        self._add_bones(spec, len(bones))
-        hand = smooth(hand_and_forearm(data))
-        skin = _add_skin(spec, "skin", hand, bones)
-        skin.texcoord = skin_coordinates(data, hand).ravel().tolist()
-        _add_skin(spec, "sleeve", smooth(sleeve(data)), bones)
+        add_objects(spec, self._mujoco)
+        at_rest = self._hand.surfaces(np.zeros((16, 3)), np.zeros(10), np.zeros(3))
+        skin = _add_skin(spec, "skin", at_rest.skin, self._hand.skin_faces)
+        skin.texcoord = self._hand.skin_coordinates.ravel().tolist()
+        _add_skin(spec, "sleeve", at_rest.sleeve, self._hand.sleeve_faces)
         self._model = spec.compile()
         self._data = self._mujoco.MjData(self._model)
+        self._plain = self._mujoco.MjvOption()
+        self._plain.flags[self._mujoco.mjtVisFlag.mjVIS_TEXTURE] = False
         try:
             self._renderer = self._mujoco.Renderer(self._model, intrinsics.height, intrinsics.width)
         except Exception as error:  # every OpenGL platform raises its own kinds
             raise AmtError(f"{OPENGL_HINT} ({error})") from error
+        self._renderer.scene.flags[self._mujoco.mjtRndFlag.mjRND_SKYBOX] = False
 
-    def __enter__(self) -> HandScene:
+    def __enter__(self) -> HandObjectScene:
         return self
 
     def __exit__(
@@ -83,54 +78,87 @@ class HandScene:
         """Free the OpenGL context."""
         self._renderer.close()
 
-    def render(self, pose: np.ndarray, translation: np.ndarray) -> np.ndarray:
-        """Picture [height, width, 3] uint8 RGB of a pose [16, 3] with MANO's translation [3].
+    def render(
+        self,
+        pose: np.ndarray,
+        shape: np.ndarray,
+        translation: np.ndarray,
+        backdrop: np.ndarray,
+        *,
+        elbow: np.ndarray | None = None,
+        objects: Mapping[str, np.ndarray] | None = None,
+        look: Look | None = None,
+    ) -> np.ndarray:
+        """Picture [height, width, 3] uint8 RGB.
 
-        Both in the camera frame (OpenCV axes), rad and m.
+        pose: [16, 3] axis-angle, mean included, shape: [10] and translation: [3] as of MANO;
+        backdrop: [height, width, 3] uint8 RGB, what is behind; elbow: [3] where the forearm comes
+        from, None for a straight wrist; objects: 4x4 pose in the camera frame of each object that
+        is there, by its name in `objects.OBJECTS`; look: None for the built-in clip's.
         """
-        rotations = Rotation.from_matrix(self._kinematics.global_rotations(pose))
-        joints21 = self._kinematics.joints21(pose, np.zeros(10), translation)
-        joints = joints21[np.argsort(MANO_TO_21)[:FOREARM]]
-        # The shortest turn of the hand's own forearm towards the elbow: a bend of the wrist.
-        along = rotations[0].apply([1.0, 0.0, 0.0])
-        bend, _ = Rotation.align_vectors([np.array(ELBOW) - joints[0]], [along])
-        quaternions = Rotation.concatenate([rotations, bend * rotations[0]]).as_quat()
-        self._data.mocap_pos[:] = np.vstack([joints, joints[0]])
-        self._data.mocap_quat[:] = quaternions[:, [3, 0, 1, 2]]
+        surfaces = self._hand.surfaces(pose, shape, translation, elbow)
+        self._model.skin_vert[:] = np.vstack(surfaces)
+        self._set_look(look or Look(), surfaces.skin.mean(axis=0))
+        self._set_objects(objects or {})
         self._mujoco.mj_forward(self._model, self._data)
         self._renderer.update_scene(self._data, "camera")
-        return self._renderer.render()
+        picture = self._renderer.render()
+        behind = 255 - self._silhouette()
+        # What is drawn is dark where the backdrop shows through, so that the two add up.
+        return picture + (backdrop * (behind / np.float32(255.0))).astype(np.uint8)
 
-    def _room(self, intrinsics: Intrinsics) -> mujoco.MjSpec:
-        """Camera, light and backdrop; the world's frame is the camera's."""
+    def _silhouette(self) -> np.ndarray:
+        """[height, width, 1] uint8: 255 inside hand and objects, between on their outlines.
+
+        The same picture without textures and shadows, in a light that leaves only white.
+        """
+        flags, scene = self._mujoco.mjtRndFlag, self._renderer.scene
+        self._renderer.update_scene(self._data, "camera", self._plain)
+        scene.flags[flags.mjRND_SHADOW] = False
+        for light in range(scene.nlight):
+            scene.lights[light].ambient[:] = BLINDING
+        white = self._renderer.render()
+        scene.flags[flags.mjRND_SHADOW] = True
+        return white.max(axis=2, keepdims=True)
+
+    def _set_look(self, look: Look, lit_point: np.ndarray) -> None:
+        model = self._model
+        ray = np.array(look.lamp_direction) / np.linalg.norm(look.lamp_direction)
+        model.light_dir[0], model.light_pos[0] = ray, lit_point - 0.5 * ray
+        model.light_diffuse[0] = look.lamp
+        model.vis.headlight.ambient[:] = look.ambient
+        model.mat_rgba[model.material("skin").id, :3] = look.skin
+        # MuJoCo leaves out what is wholly transparent.
+        model.mat_rgba[model.material("sleeve").id] = (*look.sleeve, 1.0) if look.sleeve else 0.0
+
+    def _set_objects(self, objects: Mapping[str, np.ndarray]) -> None:
+        for name in set(objects) - set(OBJECTS):
+            raise AmtError(f"No object is called {name!r}; there are {', '.join(OBJECTS)}.")
+        self._data.mocap_pos[:] = OUT_OF_SIGHT
+        for name, pose in objects.items():
+            body = self._model.body(name).mocapid[0]
+            self._data.mocap_pos[body] = pose[:3, 3]
+            quaternion = Rotation.from_matrix(pose[:3, :3]).as_quat()
+            self._data.mocap_quat[body] = quaternion[[3, 0, 1, 2]]
+
+    def _camera_and_light(self, intrinsics: Intrinsics) -> mujoco.MjSpec:
+        """The world's frame is the camera's."""
         mujoco = self._mujoco
-        width, height = intrinsics.width, intrinsics.height
-        vertical = float(np.degrees(2.0 * np.arctan(0.5 * height / intrinsics.fy)))
+        vertical = float(np.degrees(2.0 * np.arctan(0.5 * intrinsics.height / intrinsics.fy)))
         spec = mujoco.MjSpec()
-        spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
+        spec.visual.global_.offwidth = intrinsics.width
+        spec.visual.global_.offheight = intrinsics.height
         spec.visual.quality.offsamples = 4
         spec.visual.quality.shadowsize = 2048
         spec.visual.map.znear = 0.02
         spec.visual.map.shadowclip = LIT_HALF_WIDTH
         spec.stat.extent = 1.0
-        headlight = spec.visual.headlight
-        headlight.ambient, headlight.diffuse, headlight.specular = [0.45] * 3, [0.22] * 3, [0.0] * 3
+        spec.visual.headlight.diffuse, spec.visual.headlight.specular = [0.22] * 3, [0.0] * 3
         # MuJoCo's cameras look along -z with y up: a half turn about x from OpenCV's axes.
         spec.worldbody.add_camera(name="camera", xyaxes=[1, 0, 0, 0, -1, 0], fovy=vertical)
-        direction = np.array(LIGHT_DIRECTION) / np.linalg.norm(LIGHT_DIRECTION)
         spec.worldbody.add_light(
-            type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, dir=direction.tolist(),
-            pos=(LIT_POINT - 0.5 * direction).tolist(), diffuse=[0.6] * 3, specular=[0.15] * 3,
-            castshadow=True,
-        )  # fmt: skip
-        # A sky is neither lit nor shadowed. Of its six faces the camera sees the third, bottom up.
-        faces = np.zeros((6, ROOM_SIZE, ROOM_SIZE, 3), dtype=np.uint8)
-        faces[2] = room(0.5 * width / intrinsics.fx, 0.5 * height / intrinsics.fy)[::-1]
-        sky = spec.add_texture(
-            name="room", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-            width=ROOM_SIZE, height=6 * ROOM_SIZE, nchannel=3,
-        )  # fmt: skip
-        sky.data = faces.tobytes()
+            type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, specular=[0.15] * 3, castshadow=True
+        )
         return spec
 
     def _add_materials(self, spec: mujoco.MjSpec) -> None:
@@ -142,35 +170,24 @@ class HandScene:
         texture.data = skin_texture().tobytes()
         skin = spec.add_material(name="skin", specular=0.12, shininess=0.2)
         skin.textures[self._mujoco.mjtTextureRole.mjTEXROLE_RGB] = "skin"
-        cloth = [value / 255 for value in SLEEVE]
-        spec.add_material(name="sleeve", rgba=[*cloth, 1.0], specular=0.0, shininess=0.0)
-
-    def _add_bones(self, spec: mujoco.MjSpec, count: int) -> None:
-        """Bodies that go where they are told."""
-        for number in range(count):
-            body = spec.worldbody.add_body(name=_bone(number), mocap=True)
-            # A body needs a geometry; this one is never seen.
-            body.add_geom(
-                type=self._mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.001, 0, 0], rgba=[0, 0, 0, 0],
-                contype=0, conaffinity=0,
-            )  # fmt: skip
+        spec.add_material(name="sleeve", specular=0.0, shininess=0.0)
 
 
-def _bone(number: int) -> str:
-    return f"bone{number}"
+def _add_skin(
+    spec: mujoco.MjSpec, name: str, vertices: np.ndarray, faces: np.ndarray
+) -> mujoco.MjsSkin:
+    """A surface in the material of its name, whose vertices can be moved: a skin on a still bone.
 
-
-def _add_skin(spec: mujoco.MjSpec, name: str, mesh: Mesh, bones: np.ndarray) -> mujoco.MjsSkin:
-    """A skin in the material of its name; bones: [17, 3] where they are at rest."""
-    moved = [np.flatnonzero(column > 1e-4) for column in mesh.weights.T]
-    moving = [number for number, vertices in enumerate(moved) if len(vertices)]
+    MuJoCo sends a skin's vertices to the GPU for every picture, a mesh's only once.
+    """
+    body = spec.worldbody.add_body(name=f"bone of {name}")
+    # A body needs a geometry; this one is never seen.
+    body.add_geom(size=[0.001, 0, 0], rgba=[0, 0, 0, 0], contype=0, conaffinity=0)
     skin = spec.add_skin(name=name, material=name)
-    skin.vert, skin.face = mesh.vertices.ravel().tolist(), mesh.faces.ravel().tolist()
-    skin.bodyname = [_bone(number) for number in moving]
-    skin.bindpos = bones[moving].ravel().tolist()
-    skin.bindquat = np.tile([1.0, 0.0, 0.0, 0.0], len(moving)).tolist()
-    skin.vertid = [moved[number].tolist() for number in moving]
-    skin.vertweight = [mesh.weights[moved[number], number].tolist() for number in moving]
+    skin.vert, skin.face = vertices.ravel().tolist(), faces.ravel().tolist()
+    skin.bodyname = [body.name]
+    skin.bindpos, skin.bindquat = [0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]
+    skin.vertid, skin.vertweight = [list(range(len(vertices)))], [[1.0] * len(vertices)]
     return skin
 
 
@@ -185,7 +202,7 @@ def _import_mujoco() -> ModuleType:
     try:
         import mujoco
     except ModuleNotFoundError as error:
-        raise AmtError("The built-in sample needs MuJoCo: pip install mujoco") from error
+        raise AmtError("Drawing hands needs MuJoCo: pip install mujoco") from error
     except (ImportError, AttributeError, OSError) as error:  # PyOpenGL without its libraries
         raise AmtError(f"{OPENGL_HINT} ({error})") from error
     return mujoco

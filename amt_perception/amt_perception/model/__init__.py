@@ -1,0 +1,1 @@
+"""The Advanced Manipulation Transformer (AMT): pure torch, no ROS, no training stack."""

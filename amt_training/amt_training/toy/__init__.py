@@ -1,0 +1,1 @@
+"""A task small enough to be learned by heart: does everything fit together?"""
