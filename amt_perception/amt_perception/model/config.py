@@ -7,6 +7,10 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 
 from amt_perception.errors import AmtError
 
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16", "fp8")
+"""Where and with what numbers a model can be asked to compute; see `precision.py`."""
+
 YCB_CLASSES = (
     "background",
     "002_master_chef_can", "003_cracker_box", "004_sugar_box", "005_tomato_soup_can",
