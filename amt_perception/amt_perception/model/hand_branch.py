@@ -87,7 +87,7 @@ class HandHead(nn.Module):
         shape = before.shape + self.shape(palm).float()
         logits = (self.query(joints) @ self.key(image).mT).float() / _HEATMAP_WIDTH**0.5
         seen = logits.softmax(dim=-1) @ self.centres
-        keypoints = seen + view.size * self.offset(joints).float()
+        keypoints = seen + 0.2 * view.size * self.offset(joints).float()
         weights = nn.functional.softplus(self.weight(joints).float())[..., 0] + 1e-3
         nearer = torch.exp(-self.size(palm).float())[:, 0]
         return self.place(pose_6d, shape, keypoints, logits, weights, view.box_depth * nearer, view)
