@@ -1,1 +1,3 @@
 """From images to hand poses, object poses and contacts. Only `nodes`, `ros` and `demo` know ROS."""
+
+__version__ = "0.1.0"

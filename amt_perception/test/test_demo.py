@@ -17,7 +17,8 @@ from amt_perception.demo.compose import HEADER_HEIGHT, PANEL_HEIGHT, write_demo_
 from amt_perception.demo.plots import write_joint_plot
 from amt_perception.demo.recording import NO_TRACK, Recording, RetargetState
 from amt_perception.demo.summary import format_table, summarize, write_summary
-from amt_perception.drawing.overlay import FINGER_COLOURS, draw_overlay
+from amt_perception.drawing.overlay import draw_overlay
+from amt_perception.drawing.skeleton import FINGER_COLOURS
 from amt_perception.errors import AmtError
 from amt_perception.estimators.interface import TrackState
 from amt_perception.hand.joints import Side

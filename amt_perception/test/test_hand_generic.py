@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from amt_perception.errors import AmtError
-from amt_perception.hand.generic import generic_hand
-from amt_perception.hand.generic.skeleton import SHAPE_NAMES
+from amt_perception.hand.generic import SHAPE_NAMES, generic_hand
 from amt_perception.hand.joints import MANO_TIP_VERTICES, Side
 from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.limits import JointLimits
@@ -115,6 +114,47 @@ def test_shape_directions_do_what_they_say(right: HandModelData) -> None:
     rng = np.random.default_rng(0)
     for shape in rng.normal(size=(20, 10)).clip(-2, 2):
         assert (finger_lengths(shape) / base > 0.75).all()
+
+
+def test_every_shape_axis_grows_what_it_names(right: HandModelData) -> None:
+    kinematics = HandKinematics(right)
+    x, z = right.v_template[:, 0], right.v_template[:, 2]
+    joints, _ = kinematics.rest(np.zeros(10))
+    middle_finger = np.abs(z - joints[5, 2]) < 0.012
+    rows = {
+        "wrist": x > joints[0, 0] + 0.01,
+        "palm": (np.abs(x - 0.5 * (joints[0, 0] + joints[4, 0])) < 0.012) & (z < joints[1, 2]),
+        "knuckles": (np.abs(x - joints[4, 0]) < 0.012) & (z < 0.035),
+        "finger": (np.abs(x - 0.5 * (joints[5, 0] + joints[6, 0])) < 0.006) & middle_finger,
+    }
+
+    def measures(shape: np.ndarray) -> dict[str, float]:
+        skin = right.v_template + right.shapedirs @ shape
+        joints, tips = kinematics.rest(shape)
+        return {
+            "overall size": float(np.linalg.norm(tips[2] - joints[0])),
+            "long fingers, short palm": float(
+                np.linalg.norm(tips[2] - joints[4]) / np.linalg.norm(joints[4] - joints[0])
+            ),
+            "breadth of the palm": float(np.ptp(skin[rows["knuckles"], 2])),
+            "thickness of the palm": float(np.ptp(skin[rows["palm"], 1])),
+            "girth of the fingers": float(np.ptp(skin[rows["finger"], 1])),
+            "length of the thumb": float(np.linalg.norm(tips[0] - joints[13])),
+            "index longer than ring finger": float(
+                np.linalg.norm(tips[1] - joints[1]) / np.linalg.norm(tips[3] - joints[10])
+            ),
+            "length of the little finger": float(np.linalg.norm(tips[4] - joints[7])),
+            "long outer phalanges": float(
+                np.linalg.norm(tips[2] - joints[5]) / np.linalg.norm(joints[5] - joints[4])
+            ),
+            "girth of the wrist": float(np.ptp(skin[rows["wrist"], 2])),
+        }
+
+    mean = measures(np.zeros(10))
+    for name, axis in zip(SHAPE_NAMES, np.eye(10), strict=True):
+        growth = [measures(amount * axis)[name] / mean[name] - 1 for amount in (-2, -1, 1, 2)]
+        assert (np.diff(growth) > 0.015).all(), (name, growth)
+        assert 0.02 < growth[2] < 0.10, (name, growth)
 
 
 def test_mean_pose_and_components(right: HandModelData) -> None:

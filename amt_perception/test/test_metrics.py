@@ -1,8 +1,11 @@
 """Metrics against independent formulas and signals whose answer is known."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
+from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from amt_perception.metrics.jitter import (
@@ -12,6 +15,7 @@ from amt_perception.metrics.jitter import (
     savgol_residual,
 )
 from amt_perception.metrics.pose import mpjpe, procrustes_align, procrustes_mpjpe
+from amt_perception.metrics.volume import enclosed_volume
 
 
 @pytest.fixture
@@ -110,3 +114,20 @@ def test_procrustes_is_the_least_squares_similarity(random):
 def test_a_mirrored_hand_stays_wrong(random):
     truth = random.normal(size=(21, 3))
     assert procrustes_mpjpe(truth * (-1.0, 1.0, 1.0), truth) > 0.3
+
+
+def test_enclosed_volume_counts_what_is_inside_once_and_twice() -> None:
+    hull = ConvexHull(list(product((0.0, 1.0), repeat=3)))
+    outwards = np.einsum(
+        "fi,fi->f",
+        np.cross(*np.diff(hull.points[hull.simplices], axis=1).swapaxes(0, 1)),
+        hull.equations[:, :3],
+    )
+    faces = np.where((outwards > 0)[:, None], hull.simplices, hull.simplices[:, ::-1])
+    assert enclosed_volume(hull.points, faces, 0.01) == pytest.approx((1.0, 0.0), abs=0.01)
+    other = hull.points @ Rotation.from_euler("x", 10, degrees=True).as_matrix().T * 0.5
+    two = np.vstack([hull.points, hull.points + np.array([0.5, 0.0, 0.0])])
+    both = enclosed_volume(two, np.vstack([faces, faces + 8]), 0.01)
+    assert both == pytest.approx((1.5, 0.5), abs=0.015)
+    assert enclosed_volume(other, faces, 0.005) == pytest.approx((0.125, 0.0), abs=0.002)
+    assert enclosed_volume(hull.points, faces[:, ::-1], 0.01).filled == 0.0  # inside out

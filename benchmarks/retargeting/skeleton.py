@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from amt_perception.drawing.overlay import FINGER_COLOURS, PALM_COLOUR
+from amt_perception.drawing.skeleton import FINGER_COLOURS, PALM_COLOUR
 from amt_perception.hand.joints import BASES, BONES
 from amt_retarget.errors import RetargetError
 from amt_retarget.simulation.engine import OPENGL_HINT, import_mujoco

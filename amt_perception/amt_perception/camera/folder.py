@@ -25,19 +25,13 @@ class FolderSource(ImageSource):
         """List the folder; raises AmtError when it cannot be read or has no image."""
         self.name = path.name or str(path)
         self.frame_rate = rate
-        try:
-            files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
-        except OSError as error:
-            raise AmtError(f"Cannot read the folder {path}: {error.strerror}.") from error
-        if not files:
-            raise AmtError(f"{path} has no images ({', '.join(SUFFIXES)}).")
-        self._files = sorted(files, key=_natural_key)
-        self.frame_count = len(files)
-        self.height, self.width = _read_image(self._files[0]).shape[:2]
+        self._files = image_files(path)
+        self.frame_count = len(self._files)
+        self.height, self.width = read_image(self._files[0]).shape[:2]
 
     def __iter__(self) -> Iterator[Frame]:
         for index, file in enumerate(self._files):
-            image = _read_image(file)
+            image = read_image(file)
             if image.shape[:2] != (self.height, self.width):
                 raise AmtError(
                     f"{file} is {image.shape[1]}x{image.shape[0]} but the first image is "
@@ -46,14 +40,26 @@ class FolderSource(ImageSource):
             yield Frame(image, index / self.frame_rate, index)
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder in natural order; AmtError when it cannot be read or has none."""
+    try:
+        files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
+    except OSError as error:
+        raise AmtError(f"Cannot read the folder {folder}: {error.strerror}.") from error
+    if not files:
+        raise AmtError(f"{folder} has no images ({', '.join(SUFFIXES)}).")
+    return sorted(files, key=_natural_key)
+
+
 def _natural_key(path: Path) -> list[tuple[int, str]]:
     """Numbers in the name compare by value, everything else as text."""
     parts = re.split(r"(\d+)", path.name.lower())
     return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]
 
 
-def _read_image(file: Path) -> np.ndarray:
-    """[H, W, 3] uint8 RGB. Pillow, because OpenCV fills the rest of a cut-off JPEG with grey."""
+def read_image(file: Path) -> np.ndarray:
+    """[H, W, 3] uint8 RGB, upright. Raises AmtError when it cannot be read or is not complete."""
+    # Pillow, because OpenCV fills the rest of a cut-off JPEG with grey.
     try:
         from PIL import Image, ImageOps
     except ImportError as error:

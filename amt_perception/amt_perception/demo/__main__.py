@@ -8,29 +8,23 @@ summary.json, and prints a table.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
 
+from amt_perception.command_line import OneSentenceParser, positive
 from amt_perception.errors import AmtError
 from amt_perception.pipeline.arguments import ARGUMENTS
 from amt_perception.pipeline.interrupts import interrupt_on_sigterm
 from amt_retarget.errors import RetargetError
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what was wrong in one sentence, without the usage in front of it."""
-
-    def error(self, message: str) -> NoReturn:
-        raise AmtError(f"{message}; --help lists all arguments.")
-
-
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line. Raises AmtError for what it does not know."""
     defaults = {argument.name: argument.default for argument in ARGUMENTS}
-    parser = _Parser(prog="python -m amt_perception.demo", description=__doc__.splitlines()[0])
+    parser = OneSentenceParser(
+        prog="python -m amt_perception.demo", description=__doc__.splitlines()[0]
+    )
     parser.add_argument(
         "--video", default="sample", help="video file, folder of images, camera (0) or 'sample'"
     )
@@ -45,20 +39,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--camera-info-file", default=defaults["camera_info_file"], help="calibration YAML"
     )
     parser.add_argument(
-        "--seconds", type=_seconds, help="stop so long after the first image (a camera: 20)"
+        "--seconds", type=positive, help="stop so long after the first image (a camera: 20)"
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for results")
     return parser.parse_args(arguments)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0.0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number of seconds")
-    return seconds
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,8 +10,16 @@ import numpy as np
 from amt_perception.camera.sources import Frame, ImageSource
 from amt_perception.demo.recording import Recording, RetargetState
 from amt_perception.demo.summary import summarize
-from amt_perception.drawing.overlay import draw_overlay, letter_size
-from amt_perception.drawing.text import GREY, WHITE, Colour, draw_chip, draw_text, text_size
+from amt_perception.drawing.overlay import draw_overlay
+from amt_perception.drawing.text import (
+    GREY,
+    WHITE,
+    Colour,
+    draw_chip,
+    draw_text,
+    letter_size,
+    text_size,
+)
 from amt_perception.errors import AmtError
 from amt_perception.output.encoder import video_writer
 

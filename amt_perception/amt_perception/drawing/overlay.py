@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from amt_perception.camera.intrinsics import Intrinsics
+from amt_perception.drawing.mesh import draw_mesh
+from amt_perception.drawing.scene import draw_contacts, draw_object, draw_object_label
+from amt_perception.drawing.skeleton import PREDICTED_OPACITY, DrawnHand, draw_skeleton
 from amt_perception.drawing.text import (
     GREY,
     WHITE,
@@ -14,21 +17,12 @@ from amt_perception.drawing.text import (
     draw_chip,
     draw_panel,
     draw_text,
+    letter_size,
     text_size,
 )
-from amt_perception.estimators.interface import TrackState
-from amt_perception.hand.joints import BASES, BONES, TIPS, WRIST, Side
+from amt_perception.estimators.interface import FrameEstimate, Interaction, TrackState
+from amt_perception.hand.joints import Side
 
-FINGER_COLOURS: tuple[Colour, ...] = (
-    (255, 107, 107),
-    (255, 196, 61),
-    (88, 214, 141),
-    (64, 186, 255),
-    (178, 132, 255),
-)
-"""Thumb to pinky."""
-PALM_COLOUR: Colour = (236, 240, 244)
-OUTLINE_COLOUR: Colour = (18, 22, 28)
 TRACK_COLOUR: Colour = (70, 78, 88)
 """The empty part of the confidence bar."""
 SIDE_COLOURS: dict[Side, Colour] = {
@@ -36,24 +30,10 @@ SIDE_COLOURS: dict[Side, Colour] = {
     Side.RIGHT: (90, 210, 255),
     Side.UNKNOWN: GREY,
 }
-PREDICTED_OPACITY = 0.4
-
-
-class DrawnHand(Protocol):
-    """What of a hand is drawn; `HandEstimate` and `RecordedHand` both have it."""
-
-    @property
-    def side(self) -> Side: ...
-    @property
-    def track_id(self) -> int: ...
-    @property
-    def state(self) -> TrackState: ...
-    @property
-    def confidence(self) -> float: ...
-    @property
-    def keypoints_px(self) -> np.ndarray: ...
-    @property
-    def joints(self) -> np.ndarray: ...
+MESH_COLOURS: dict[Side, Colour] = {Side.LEFT: (255, 192, 125), Side.RIGHT: (128, 215, 255)}
+"""The sides' colours, paler: shading needs room below white."""
+MESH_OPACITY = 0.7
+INTERACTION_COLOUR: Colour = (255, 196, 61)
 
 
 def draw_overlay(
@@ -65,67 +45,71 @@ def draw_overlay(
     hands. Line widths follow the size of each hand, letters the height of the image.
     """
     canvas = image.copy()
-    for hand in sorted(hands, key=lambda hand: -_mean_depth(hand)):
-        _draw_skeleton(canvas, hand)
-    for hand in hands:
-        _draw_label(canvas, hand)
-    size = letter_size(image.shape[0])
-    margin = size
-    top = image.shape[0] - margin - round(1.7 * size)
-    width, _ = draw_chip(canvas, [(f"{time_s:.2f} s", WHITE, False)], margin, top, size)
-    if not hands:
-        draw_chip(canvas, [(note, GREY, False)], margin + width + size // 2, top, size)
+    _draw_hands(canvas, hands)
+    _draw_footer(canvas, _time_chips(time_s) + ([] if hands else [(note, GREY)]))
     return canvas
 
 
-def letter_size(image_height: int) -> int:
-    """Font size that reads well at this height: 18 at 720 rows."""
-    return max(10, round(image_height / 40))
+def draw_estimate(
+    image: np.ndarray,
+    estimate: FrameEstimate,
+    intrinsics: Intrinsics,
+    hand_faces: Mapping[Side, np.ndarray],
+    time_s: float | None = None,
+) -> np.ndarray:
+    """A copy of the image [H, W, 3] uint8 RGB with everything that an estimator says about it.
+
+    Meshes, skeletons and labels of the hands; axes, boxes and names of the objects; likely
+    contacts; the interaction. image: undistorted, as the estimator saw it. hand_faces: [1538, 3]
+    triangles of each side's mesh (see `hand.mano_files.hand_faces`). time_s: None for an image
+    that stands alone.
+    """
+    canvas = image.copy()
+    objects = estimate.objects or []
+    for hand in sorted(estimate.hands, key=lambda hand: -_mean_depth(hand)):
+        if hand.vertices is not None:
+            tracked = hand.state == TrackState.TRACKED
+            opacity = MESH_OPACITY * (1.0 if tracked else PREDICTED_OPACITY)
+            faces, colour = hand_faces[hand.side], MESH_COLOURS[hand.side]
+            draw_mesh(canvas, hand.vertices, faces, intrinsics, colour, opacity)
+    for one in objects:
+        draw_object(canvas, one, intrinsics)
+    _draw_hands(canvas, estimate.hands)
+    draw_contacts(canvas, estimate.contacts or [], intrinsics)
+    for one in objects:
+        draw_object_label(canvas, one, intrinsics)
+    chips = [] if time_s is None else _time_chips(time_s)
+    if not estimate.hands:
+        chips.append(("no hand", GREY))
+    if estimate.interaction != Interaction.NONE:
+        name = estimate.interaction.name.lower()
+        chips.append((f"{name} {estimate.interaction_score:.0%}", INTERACTION_COLOUR))
+    _draw_footer(canvas, chips)
+    return canvas
+
+
+def _draw_hands(canvas: np.ndarray, hands: Sequence[DrawnHand]) -> None:
+    for hand in sorted(hands, key=lambda hand: -_mean_depth(hand)):
+        draw_skeleton(canvas, hand)
+    for hand in hands:
+        _draw_label(canvas, hand)
 
 
 def _mean_depth(hand: DrawnHand) -> float:
     return float(np.mean(hand.joints[:, 2]))
 
 
-def _bone_colour(child: int) -> Colour:
-    """Fingers in their colours; the bones from the wrist to the finger bases belong to the palm."""
-    return PALM_COLOUR if child in BASES else FINGER_COLOURS[(child - 1) // 4]
+def _time_chips(time_s: float) -> list[tuple[str, Colour]]:
+    return [(f"{time_s:.2f} s", WHITE)]
 
 
-def _draw_skeleton(canvas: np.ndarray, hand: DrawnHand) -> None:
-    """Bones from far to near, each with a dark rim so that it reads on any background."""
-    import cv2
-
-    points = hand.keypoints_px
-    if not np.all(np.isfinite(points)):
-        return
-    extent = float(np.max(np.ptp(points, axis=0)))
-    width = float(np.clip(0.022 * extent, 2.0, 9.0))
-    rim = max(1.0, 0.3 * width)
-    layer = canvas if hand.state == TrackState.TRACKED else canvas.copy()
-
-    shift = 4  # OpenCV takes fixed-point coordinates: 1/16 pixel
-    pixels = [tuple(int(v) for v in np.round(point * 2**shift)) for point in points]
-
-    def line(start: int, end: int, colour: Colour, thickness: float) -> None:
-        cv2.line(layer, pixels[start], pixels[end], colour, round(thickness), cv2.LINE_AA, shift)
-
-    def dot(joint: int, colour: Colour, radius: float) -> None:
-        centre, size = pixels[joint], round(radius * 2**shift)
-        cv2.circle(layer, centre, size, colour, cv2.FILLED, cv2.LINE_AA, shift)
-
-    depth = hand.joints[:, 2]
-    for parent, child in sorted(BONES, key=lambda bone: -(depth[bone[0]] + depth[bone[1]])):
-        colour = _bone_colour(child)
-        line(parent, child, OUTLINE_COLOUR, width + 2.0 * rim)
-        line(parent, child, colour, width)
-        for joint in (parent, child):
-            radius = width * (1.15 if joint in TIPS or joint == WRIST else 0.9)
-            dot(joint, OUTLINE_COLOUR, radius + rim)
-            dot(joint, PALM_COLOUR if joint == WRIST else FINGER_COLOURS[(joint - 1) // 4], radius)
-            dot(joint, WHITE, 0.45 * radius)
-    if layer is not canvas:
-        cv2.addWeighted(layer, PREDICTED_OPACITY, canvas, 1.0 - PREDICTED_OPACITY, 0.0, canvas)
+def _draw_footer(canvas: np.ndarray, chips: Sequence[tuple[str, Colour]]) -> None:
+    """Labels side by side in the lower left corner."""
+    size = letter_size(canvas.shape[0])
+    left, top = size, canvas.shape[0] - size - round(1.7 * size)
+    for text, colour in chips:
+        width, _ = draw_chip(canvas, [(text, colour, False)], left, top, size)
+        left += width + size // 2
 
 
 def _draw_label(canvas: np.ndarray, hand: DrawnHand) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,11 @@ Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 GREY: Colour = (160, 168, 178)
 PANEL: Colour = (16, 20, 26)
+
+
+def letter_size(image_height: int) -> int:
+    """Font size that reads well at this height: 18 at 720 rows."""
+    return max(10, round(image_height / 40))
 
 
 @functools.cache
@@ -99,21 +105,26 @@ def _blend(image: np.ndarray, mask: np.ndarray, left: int, top: int, colour: Col
     part[...] = np.round(part + cover * (np.array(colour, np.float32) - part)).astype(np.uint8)
 
 
+def chip_size(parts: Sequence[tuple[str, Colour, bool]], size: int) -> tuple[int, int]:
+    """Width and height in pixels of what `draw_chip` draws."""
+    sizes = [text_size(text, size, bold) for text, _, bold in parts]
+    width = 2 * round(0.7 * size) + sum(w for w, _ in sizes) + round(0.5 * size) * (len(parts) - 1)
+    return width, max(h for _, h in sizes) + round(0.5 * size)
+
+
 def draw_chip(
     image: np.ndarray,
-    parts: list[tuple[str, Colour, bool]],
+    parts: Sequence[tuple[str, Colour, bool]],
     left: int,
     top: int,
     size: int,
 ) -> tuple[int, int]:
     """A rounded label of (text, colour, bold) parts in one line; returns its width and height."""
-    padding, gap = round(0.7 * size), round(0.5 * size)
-    sizes = [text_size(text, size, bold) for text, _, bold in parts]
-    width = 2 * padding + sum(w for w, _ in sizes) + gap * (len(parts) - 1)
-    height = max(h for _, h in sizes) + round(0.5 * size)
+    width, height = chip_size(parts, size)
     draw_panel(image, left, top, width, height, radius=height // 2)
-    x = left + padding
-    for (text, colour, bold), (part_width, part_height) in zip(parts, sizes, strict=True):
+    x = left + round(0.7 * size)
+    for text, colour, bold in parts:
+        part_width, part_height = text_size(text, size, bold)
         draw_text(image, text, x, top + (height - part_height) // 2, size, colour, bold)
-        x += part_width + gap
+        x += part_width + round(0.5 * size)
     return width, height

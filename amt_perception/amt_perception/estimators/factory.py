@@ -40,7 +40,7 @@ def create_estimator(
     ):
         if value not in choices:
             raise AmtError(f"there is no {what} '{value}'; choose one of: {', '.join(choices)}")
-    if name == "amt" or (name == "auto" and checkpoint is not None):
+    if resolved_name(name, checkpoint) == "amt":
         estimator = _amt(mano_folder, hand_length_m, checkpoint, device, precision)
     else:
         if checkpoint is not None:
@@ -57,6 +57,13 @@ def create_estimator(
         estimator = MediaPipeEstimator(mano_folder, hand_length_m, single_images)
     _log.info("hand estimator: %s (asked for: %s)", estimator.name, name)
     return estimator
+
+
+def resolved_name(name: str, checkpoint: Path | None) -> str:
+    """Which estimator "auto" means: AMT when there is a checkpoint, else MediaPipe."""
+    if name != "auto":
+        return name
+    return "mediapipe" if checkpoint is None else "amt"
 
 
 def _amt(

@@ -112,7 +112,7 @@ class ContactEstimate:
     side: Side
     part: HandPart
     object_track_id: str
-    """`ObjectEstimate.track_id` of the object that is touched."""
+    """`ObjectEstimate.track_id` of the object that is touched; empty when it was not recognised."""
     probability: float
     """0..1: probability that the part touches the object."""
     position: np.ndarray
@@ -159,3 +159,16 @@ class Estimator(Protocol):
     def close(self) -> None:
         """Give back the resources; the estimator cannot be used afterwards."""
         ...
+
+
+def check_call(image: np.ndarray, intrinsics: Intrinsics, time: float, before: float) -> None:
+    """Raises the ValueErrors of `Estimator.estimate`. before: the time of the last image."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image must be [H, W, 3] uint8, not {image.shape} {image.dtype}")
+    if image.shape[:2] != (intrinsics.height, intrinsics.width):
+        raise ValueError(
+            f"image is {image.shape[1]} x {image.shape[0]}, but the intrinsics are for "
+            f"{intrinsics.width} x {intrinsics.height}"
+        )
+    if not time > before:
+        raise ValueError(f"time must increase, but {time} came after {before}; reset first")

@@ -16,7 +16,7 @@ from amt_perception.errors import AmtError
 from amt_perception.estimators.detection import HandDetection
 from amt_perception.estimators.hand_fit import HandFitter
 from amt_perception.estimators.hand_follower import HandFollower
-from amt_perception.estimators.interface import FrameEstimate
+from amt_perception.estimators.interface import FrameEstimate, check_call
 from amt_perception.estimators.mediapipe_detector import MediaPipeDetector
 from amt_perception.estimators.tracking import HandTrack, HandTracker
 from amt_perception.hand.joints import Side
@@ -43,8 +43,8 @@ class MediaPipeEstimator:
         the crease of the wrist to the tip of the straight middle finger; None assumes an average
         adult, which makes all distances wrong by the same factor as the hand's length (about 5 %).
         single_images: each image is searched anew, and a hand needs no second image to be believed;
-        call `reset` between images that have nothing to do with each other. Raises AmtError when MediaPipe, its models or the MANO files are missing or the length is
-        not a hand's.
+        call `reset` between images that have nothing to do with each other. Raises AmtError when
+        MediaPipe, its models or the MANO files are missing or the length is not a hand's.
         """
         if hand_length_m is not None and not SHORTEST_HAND_M <= hand_length_m <= LONGEST_HAND_M:
             raise AmtError(
@@ -62,15 +62,7 @@ class MediaPipeEstimator:
 
     def estimate(self, image: np.ndarray, intrinsics: Intrinsics, time: float) -> FrameEstimate:
         """Hands in one image. See `estimators.interface.Estimator.estimate`."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"image must be [H, W, 3] uint8, not {image.shape} {image.dtype}")
-        if image.shape[:2] != (intrinsics.height, intrinsics.width):
-            raise ValueError(
-                f"image is {image.shape[1]} x {image.shape[0]}, but the intrinsics are for "
-                f"{intrinsics.width} x {intrinsics.height}"
-            )
-        if not time > self._time:
-            raise ValueError(f"time must increase, but {time} came after {self._time}; reset first")
+        check_call(image, intrinsics, time, self._time)
         self._time = time
         return self.estimate_from(self._detector.detect(image, time), intrinsics, time)
 

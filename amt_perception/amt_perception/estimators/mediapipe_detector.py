@@ -32,6 +32,7 @@ class MediaPipeDetector:
         self._single_images = single_images
         self._landmarker = _open_landmarker(max_hands, single_images)
         self._time_ms = -1
+        self._used = False
 
     def detect(self, image: np.ndarray, time: float) -> list[HandDetection]:
         """Hands in an [H, W, 3] uint8 RGB image, not mirrored, each hand once.
@@ -41,12 +42,14 @@ class MediaPipeDetector:
         import mediapipe as mp
 
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        if self._single_images:
-            result = self._landmarker.detect(picture)
-        else:
-            # MediaPipe wants whole, strictly increasing milliseconds.
-            self._time_ms = max(self._time_ms + 1, round(time * 1000.0))
-            result = self._landmarker.detect_for_video(picture, self._time_ms)
+        # MediaPipe wants whole, strictly increasing milliseconds.
+        self._time_ms = max(self._time_ms + 1, round(time * 1000.0))
+        with contextlib.nullcontext() if self._used else _quiet_stderr():
+            if self._single_images:
+                result = self._landmarker.detect(picture)
+            else:
+                result = self._landmarker.detect_for_video(picture, self._time_ms)
+        self._used = True
         size = (image.shape[1], image.shape[0])
         found = zip(
             result.handedness, result.hand_landmarks, result.hand_world_landmarks, strict=True
@@ -70,6 +73,7 @@ class MediaPipeDetector:
         self.close()
         self._landmarker = _open_landmarker(self._max_hands, self._single_images)
         self._time_ms = -1
+        self._used = False
 
     def close(self) -> None:
         """Stop MediaPipe's threads; without this its `__del__` complains at the program's end."""
@@ -98,8 +102,11 @@ def _open_landmarker(max_hands: int, single_images: bool) -> Any:
 
 @contextlib.contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Drop what MediaPipe's C++ code prints while it starts: its log level cannot be set from
-    outside, and its warnings about delegates and log set-up mean nothing to a user."""
+    """Drop what MediaPipe's C++ code prints at its start and its first image.
+
+    Its log level cannot be set from outside, and its warnings about delegates, log set-up and
+    projections mean nothing to a user.
+    """
     sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

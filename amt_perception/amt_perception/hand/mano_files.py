@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
+
+import numpy as np
 
 from amt_perception.errors import AmtError
 from amt_perception.hand.generic import generic_hand
@@ -38,3 +41,9 @@ def load_hand_model(
     if not cached.is_file():
         read_mano_pickle(path, side).save(cached)
     return HandModelData.load(cached)
+
+
+@functools.lru_cache(maxsize=4)
+def hand_faces(mano_folder: Path | None = None) -> dict[Side, np.ndarray]:
+    """[1538, 3] triangles of each side's mesh, counter-clockwise seen from outside, read once."""
+    return {side: load_hand_model(side, mano_folder).faces for side in (Side.LEFT, Side.RIGHT)}

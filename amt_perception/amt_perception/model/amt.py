@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
 from amt_perception.hand.model_data import HandModelData
+from amt_perception.model.backbone import FROM_CHECKPOINT
 from amt_perception.model.camera import CameraEmbedding, View
 from amt_perception.model.config import AmtConfig
 from amt_perception.model.contact_branch import ContactBranch, ContactHead
 from amt_perception.model.fusion import Fusion
-from amt_perception.model.hand_branch import HandBranch
+from amt_perception.model.hand_branch import PALM, HandBranch
 from amt_perception.model.hand_layer import Hand, HandLayer
 from amt_perception.model.image_encoder import ImageEncoder, ImageTokens
 from amt_perception.model.interface import AmtInput, AmtOutput
@@ -58,15 +59,15 @@ class Amt(nn.Module):
         self.camera = CameraEmbedding(config)
         self.hand_branch = HandBranch(config, self.hand_layer, data, grid)
         self.object_branch = ObjectBranch(config)
-        self.contact_branch = ContactBranch(config)
+        self.contact_branch = ContactBranch(config, config.contact_layers, config.contact_points)
         self.fusion = Fusion(config)
-        self.object_head = ObjectHead(config)
-        self.contact_head = ContactHead(config)
+        self.object_head = ObjectHead(config.width, len(config.object_classes))
+        self.contact_head = ContactHead(config.width, config.contact_points)
         self.refinement = Refinement(config, grid)
         self.temporal = TemporalEncoder(config, self.hand_layer) if config.temporal_layers else None
         if config.stabilisers.sigma_reparam:
             for part in self.new_parts():
-                add_sigma_reparam(part)
+                add_sigma_reparam(part, from_checkpoint=backbone_weights == FROM_CHECKPOINT)
 
     def new_parts(self) -> list[nn.Module]:
         """Everything that no pretrained weights exist for: all but the backbone."""
@@ -92,10 +93,10 @@ class Amt(nn.Module):
                 f"{self.config.frames if self.temporal else 1}"
             )
         flat = AmtInput(
-            *(
-                getattr(inputs, name).flatten(0, 1).unsqueeze(1)
-                for name in ("image", "intrinsics", "crop", "hand_box")
-            ),
+            image=inputs.image.flatten(0, 1)[:, None],
+            intrinsics=inputs.intrinsics.flatten(0, 1)[:, None],
+            crop=inputs.crop.flatten(0, 1)[:, None],
+            hand_box=inputs.hand_box.flatten(0, 1)[:, None],
             side=inputs.side.repeat_interleave(frames),
         )
         tokens = self.encode_frame(flat, given)
@@ -151,7 +152,11 @@ class Amt(nn.Module):
             translation=estimate.translation,
             vertices=estimate.hand.vertices,
             objects=self.object_head(object_tokens, view, coarse[:, 0, 2].detach()),
-            contact=self.contact_head(contact_tokens, estimate.hand),
+            contact=self.contact_head(
+                contact_tokens,
+                estimate.hand.frame_origin[:, PALM],
+                estimate.hand.frame_rotation[:, PALM],
+            ),
         )
         memory = FrameMemory(hand_tokens, steps[:, -1], estimate.rotation)
         return FrameTokens(memory, output, view, inputs.side)

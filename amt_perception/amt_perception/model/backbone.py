@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,9 @@ PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PRETRAINED, RANDOM, FROM_CHECKPOINT = "pretrained", "random", "from_checkpoint"
 _SWIN_STRIDE = 16
 """SwinV2's stages have grids of their own; all are brought to this many pixels a token."""
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _log = logging.getLogger(__name__)
 
@@ -40,11 +45,18 @@ class Backbone(nn.Module):
     a model. Raises AmtError when the weights are missing, incomplete or of another architecture.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: BackboneConfig, image_size: int, weights: str | Path) -> None:
         super().__init__()
+        from transformers.initialization import no_init_weights
+
         self.config = config
         self.image_size = image_size
-        self.network = _network(config, image_size)
+        # transformers' initial weights cost seconds, and only RANDOM keeps them.
+        with nullcontext() if weights == RANDOM else no_init_weights():
+            self.network = _network(config)
         if weights == FROM_CHECKPOINT:
             for parameter in self.network.parameters():
                 nn.init.constant_(parameter, torch.nan)
@@ -54,14 +66,15 @@ class Backbone(nn.Module):
             _load_pretrained(self.network, config, weights)
         self.register_buffer("mean", torch.tensor(PIXEL_MEAN).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(PIXEL_STD).reshape(3, 1, 1), persistent=False)
-        shape = self.network.config
+        shape: Any = self.network.config
         if config.family == "swinv2":
-            self.patch_size, self.prefix_tokens = _SWIN_STRIDE, 0
+            self.patch_size = _SWIN_STRIDE
+            self.prefix_tokens = 0
             stages = len(shape.depths)
             self.tap_widths = [shape.embed_dim * 2 ** min(tap, stages - 1) for tap in config.taps]
             self.width = shape.embed_dim * 2 ** (stages - 1)
         else:
-            self.patch_size = shape.patch_size
+            self.patch_size = int(shape.patch_size)
             self.prefix_tokens = 1 + getattr(shape, "num_register_tokens", 0)
             self.tap_widths = [shape.hidden_size] * len(config.taps)
             self.width = shape.hidden_size
@@ -78,7 +91,7 @@ class Backbone(nn.Module):
         if image.dtype == torch.uint8:
             image = image.float() / 255.0
         image = (image - self.mean) / self.std
-        arguments = {}
+        arguments: dict[str, Any] = {}
         if self.config.family == "vit_mae":
             # MAE shuffles its patches by this noise; ascending noise keeps their order.
             order = torch.arange(self.grid**2, device=image.device, dtype=torch.float32)
@@ -106,7 +119,7 @@ class Backbone(nn.Module):
 
     def _freeze(self) -> None:
         """Stop training the embeddings and the first layers."""
-        embeddings = self.network.embeddings
+        embeddings: Any = self.network.embeddings
         if getattr(embeddings, "mask_token", None) is not None:
             embeddings.mask_token.requires_grad_(False)  # only pretraining uses it
         if self.config.frozen_layers:
@@ -115,8 +128,8 @@ class Backbone(nn.Module):
                 layer.requires_grad_(False)
 
 
-def _network(config: BackboneConfig, image_size: int) -> nn.Module:
-    """The architecture, with transformers' own initial weights."""
+def _network(config: BackboneConfig) -> PreTrainedModel:
+    """The architecture."""
     from transformers import AutoConfig, AutoModel
 
     if config.family not in ("dinov2", "dinov3_vit", "vit_mae", "swinv2"):
@@ -131,7 +144,7 @@ def _network(config: BackboneConfig, image_size: int) -> nn.Module:
     return AutoModel.from_config(shape, attn_implementation=attention)
 
 
-def _layers(network: nn.Module, family: str) -> nn.ModuleList:
+def _layers(network: PreTrainedModel, family: str) -> nn.ModuleList:
     """The stack of transformer layers, or of SwinV2's stages."""
     path = {"dinov2": "encoder.layer", "dinov3_vit": "model.layer", "vit_mae": "layers",
             "swinv2": "encoder.layers"}[family]  # fmt: skip
@@ -140,7 +153,7 @@ def _layers(network: nn.Module, family: str) -> nn.ModuleList:
     return layers
 
 
-def _load_pretrained(network: nn.Module, config: BackboneConfig, weights: str | Path) -> None:
+def _load_pretrained(network: PreTrainedModel, config: BackboneConfig, weights: str | Path) -> None:
     """Copy pretrained weights from a folder or the Hugging Face cache."""
     from transformers import AutoModel
 

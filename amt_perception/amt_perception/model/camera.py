@@ -92,7 +92,7 @@ class CameraEmbedding(nn.Module):
 
     def forward(self, tokens: Tensor, view: View) -> Tensor:
         """tokens [B, N, C] to the same shape."""
-        features = _camera_features(view.intrinsics, view.box, tokens.new_tensor(view.size))
+        features = _camera_features(view.intrinsics, view.box, view.size)
         if self.kind == "dense":
             return tokens + self.dense(features)[:, None]
         parts = features.split(_FEATURES, dim=-1)
@@ -102,11 +102,11 @@ class CameraEmbedding(nn.Module):
 
 
 @in_float32
-def _camera_features(intrinsics: Tensor, box: Tensor, size: Tensor) -> Tensor:
+def _camera_features(intrinsics: Tensor, box: Tensor, size: int) -> Tensor:
     """[B, 12] numbers of order one, see _FEATURES."""
     focal = torch.stack([intrinsics[:, 0, 0], intrinsics[:, 1, 1]], dim=-1) / size
     low, high = box[:, :2], box[:, :2] + box[:, 2:]
-    points = torch.stack([(0.5 * (size - 1)).expand_as(low), low, high], dim=1)
+    points = torch.stack([torch.full_like(low, 0.5 * (size - 1)), low, high], dim=1)
     rays = viewing_rays(points, intrinsics)
     scaled = torch.cat([low, high], dim=-1) / size * 2.0 - 1.0
     return torch.cat([focal.log(), rays[:, 0], scaled, rays[:, 1:].flatten(1)], dim=-1)

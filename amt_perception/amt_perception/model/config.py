@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol, TypeVar, get_type_hints
 
 from amt_perception.errors import AmtError
 
@@ -18,8 +18,38 @@ YCB_CLASSES = (
 """Object classes in DexYCB's order; class 0 is no object."""
 
 
+_Config = TypeVar("_Config", bound="Config")
+
+
 @dataclass(frozen=True)
-class BackboneConfig:
+class Config:
+    """Numbers that shape a network; as plain values they go to JSON, Hydra and back."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and Hydra."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls: type[_Config], values: dict[str, Any]) -> _Config:
+        """The reverse of `to_dict`; what is missing keeps its default.
+
+        Raises AmtError naming a key that is unknown.
+        """
+        unknown = set(values) - {one.name for one in fields(cls)}
+        if unknown:
+            raise AmtError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
+        types = get_type_hints(cls)
+        return cls(**{key: _restored(types[key], value) for key, value in values.items()})
+
+
+def _restored(kind: Any, value: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Config) and isinstance(value, dict):
+        return kind.from_dict(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class BackboneConfig(Config):
     """A Hugging Face image backbone, given by its family and architecture."""
 
     name: str = "facebook/dinov2-large"
@@ -35,7 +65,7 @@ class BackboneConfig:
 
 
 @dataclass(frozen=True)
-class StabiliserConfig:
+class StabiliserConfig(Config):
     """What keeps training stable; all of it is off in evaluation."""
 
     sigma_reparam: bool = True
@@ -50,8 +80,21 @@ class StabiliserConfig:
     """Parameter alpha of MixUp's Beta distribution; 0 for none. Used by the trainer."""
 
 
+class LayerConfig(Protocol):
+    """What transformer layers ask of a configuration."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def stabilisers(self) -> StabiliserConfig: ...
+
+
 @dataclass(frozen=True)
-class AmtConfig:
+class AmtConfig(Config):
     """The Advanced Manipulation Transformer."""
 
     name: str = "large"
@@ -76,7 +119,7 @@ class AmtConfig:
     object_layers: int = 6
     object_queries: int = 10
     object_classes: tuple[str, ...] = YCB_CLASSES
-    contact_layers: int = 2
+    contact_layers: int = 1
     contact_points: int = 10
     fusion_layers: int = 2
     refinement_steps: int = 2
@@ -85,27 +128,6 @@ class AmtConfig:
     """Layers of the temporal encoder; 0 for a model of single frames (stage 1)."""
     frames: int = 7
     """Longest sequence that the temporal encoder sees."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON and Hydra."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> AmtConfig:
-        """The reverse of `to_dict`. Raises AmtError naming a key that is unknown."""
-        values = dict(values)
-        values["backbone"] = _make(BackboneConfig, values.get("backbone", {}))
-        values["stabilisers"] = _make(StabiliserConfig, values.get("stabilisers", {}))
-        return _make(cls, values)
-
-
-def _make(kind: type, values: dict[str, Any]) -> Any:
-    unknown = set(values) - {one.name for one in fields(kind)}
-    if unknown:
-        raise AmtError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
-    return kind(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    )
 
 
 def _vit(hidden: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
@@ -182,7 +204,8 @@ BACKBONES = {
 TINY_BACKBONE = BackboneConfig(
     name="tiny",
     family="dinov2",
-    architecture=_vit(96, 4, 4, patch_size=14, image_size=112),
+    # 0.02, transformers' own, is for wide networks: this one would start almost linear.
+    architecture=_vit(96, 4, 4, patch_size=14, image_size=112, initializer_range=0.1),
     frozen_layers=0,
     taps=(1, 2, 3, 4),
 )
@@ -202,10 +225,10 @@ SIZES = {
         AmtConfig(
             "small",
             BACKBONES["facebook/dinov2-small"],
+            image_size=196,  # a quarter less work than 224, for two CPU cores
             width=256,
             heads=8,
             object_layers=3,
-            contact_layers=1,
             refinement_width=128,
         ),
         AmtConfig(
@@ -217,7 +240,6 @@ SIZES = {
             hand_layers=1,
             vertex_widths=(32, 64),
             object_layers=1,
-            contact_layers=1,
             fusion_layers=1,
             refinement_width=48,
         ),

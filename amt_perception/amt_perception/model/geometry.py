@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,11 +24,19 @@ def in_float32(function: _Function) -> _Function:
     """Run a function of tensors in float32: bfloat16 rounds pixel 613.37 to 612."""
 
     @wraps(function)
-    def run(*arguments: Tensor) -> Tensor:
-        with torch.autocast(arguments[0].device.type, enabled=False):
-            return function(*(argument.float() for argument in arguments))
+    def run(first: Tensor, *others: Any) -> Tensor:
+        with torch.autocast(first.device.type, enabled=False):
+            return function(
+                first.float(), *(x.float() if isinstance(x, Tensor) else x for x in others)
+            )
 
     return run  # type: ignore[return-value]
+
+
+@in_float32
+def product(first: Tensor, second: Tensor) -> Tensor:
+    """The matrix product of rotations, points and pixels; a plain `@` rounds under autocast."""
+    return first @ second
 
 
 @in_float32
@@ -42,7 +50,7 @@ def project(points: Tensor, intrinsics: Tensor) -> Tensor:
 
 
 @in_float32
-def visible(points: Tensor, pixels: Tensor, size: Tensor) -> Tensor:
+def visible(points: Tensor, pixels: Tensor, size: int) -> Tensor:
     """[B, N] one where a point is in front of the camera and its pixel in the S x S picture."""
     inside = ((pixels >= -0.5) & (pixels <= size - 0.5)).all(dim=-1)
     return (inside & (points[..., 2] > NEAREST_DEPTH_M)).float()
@@ -88,6 +96,11 @@ def rotation_from_6d(vectors: Tensor) -> Tensor:
 
     columns = vectors.unflatten(-1, (2, 3)).mT
     return roma.special_gramschmidt(columns, epsilon=1e-6)
+
+
+def identity_6d() -> Tensor:
+    """[6] of no rotation."""
+    return torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
 
 @in_float32

@@ -14,7 +14,7 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.camera import View
 from amt_perception.model.config import AmtConfig
-from amt_perception.model.geometry import rotation_from_6d, solve_translation, viewing_rays
+from amt_perception.model.geometry import product, rotation_from_6d, solve_translation, viewing_rays
 from amt_perception.model.hand_layer import FRAMES, Hand, HandLayer
 from amt_perception.model.image_encoder import ImageTokens
 from amt_perception.model.layers import MLP, Decoder, zero_start
@@ -22,6 +22,9 @@ from amt_perception.model.multi_coordinate import MultiCoordinateEncoder
 
 PALM = FRAMES - 1
 _HEATMAP_WIDTH = 64
+_OFFSET_UNIT = 0.2
+"""Offsets of keypoints are predicted in this share of the picture: in whole pictures, each step of
+an optimiser like Adam would throw every keypoint about by many pixels."""
 
 
 @dataclass
@@ -56,6 +59,9 @@ class HandHead(nn.Module):
     can be said, too.
     """
 
+    centres: Tensor
+    """[N, 2] of the image tokens' patches (crop pixels)."""
+
     def __init__(self, config: AmtConfig, layer: HandLayer, grid: int) -> None:
         super().__init__()
         self.layer = layer
@@ -78,16 +84,16 @@ class HandHead(nn.Module):
         )
 
     def forward(
-        self, tokens: Tensor, image: Tensor, before: HandEstimate, view: View
+        self, tokens: Tensor, image: Tensor, pose_6d: Tensor, shape: Tensor, view: View
     ) -> HandEstimate:
-        """tokens [B, 22, C], image tokens [B, N, C], the estimate to improve on."""
+        """tokens [B, 22, C], image [B, N, C]; the pose [B, 16, 6] and shape [B, 10] to change."""
         palm = tokens[:, PALM]
         joints = tokens[:, self.layer.order]  # [B, 21, C] in the project's order
-        pose_6d = before.pose_6d + self.pose(tokens[:, :16]).float()
-        shape = before.shape + self.shape(palm).float()
+        pose_6d = pose_6d + self.pose(tokens[:, :16]).float()
+        shape = shape + self.shape(palm).float()
         logits = (self.query(joints) @ self.key(image).mT).float() / _HEATMAP_WIDTH**0.5
-        seen = logits.softmax(dim=-1) @ self.centres
-        keypoints = seen + 0.2 * view.size * self.offset(joints).float()
+        seen = product(logits.softmax(dim=-1), self.centres)
+        keypoints = seen + _OFFSET_UNIT * view.size * self.offset(joints).float()
         weights = nn.functional.softplus(self.weight(joints).float())[..., 0] + 1e-3
         nearer = torch.exp(-self.size(palm).float())[:, 0]
         return self.place(pose_6d, shape, keypoints, logits, weights, view.box_depth * nearer, view)
@@ -104,7 +110,7 @@ class HandHead(nn.Module):
     ) -> HandEstimate:
         """Pose the hand and put its joints onto the rays through their keypoints [B, 21, 2]."""
         rotation = rotation_from_6d(pose_6d)
-        wrist = view.turn @ rotation[:, 0]
+        wrist = product(view.turn, rotation[:, 0])
         rotation = torch.cat([wrist[:, None], rotation[:, 1:]], dim=1)
         hand = self.layer(rotation, shape)
         offset = solve_translation(
@@ -119,6 +125,8 @@ class HandHead(nn.Module):
 
 class HandBranch(nn.Module):
     """Image tokens to two hand estimates and one token for each of the 22 frames."""
+
+    mean_pose_6d: Tensor
 
     def __init__(self, config: AmtConfig, layer: HandLayer, data: HandModelData, grid: int) -> None:
         super().__init__()
@@ -146,11 +154,10 @@ class HandBranch(nn.Module):
         given: vertices and frames from elsewhere (the frame before, another estimator) to look at
         in place of the first estimate's.
         """
-        count = len(image.tokens)
         queries = self.queries + image.summary[:, None]
         tokens = self.decoder(queries, image.tokens)
-        start = self._mean_estimate(count)
-        first = self.first(tokens, image.tokens, start, view)
+        mean_shape = self.mean_pose_6d.new_zeros(1, 10)
+        first = self.first(tokens, image.tokens, self.mean_pose_6d[None], mean_shape, view)
         if not self.looks_at_vertices:
             return first, first, tokens
         hand = given or first.hand
@@ -158,14 +165,8 @@ class HandBranch(nn.Module):
             hand.vertices.detach(), hand.frame_rotation.detach(), hand.frame_origin.detach()
         )
         tokens = self.vertex_decoder(tokens + self.vertex_norm(seen), image.tokens)
-        return first, self.second(tokens, image.tokens, first, view), tokens
-
-    def _mean_estimate(self, count: int) -> HandEstimate:
-        """The mean hand, not in any place: what the first head improves on."""
-        pose_6d = self.mean_pose_6d.expand(count, -1, -1)
-        nothing = pose_6d.new_zeros(count, 0)
-        hand = Hand(nothing, nothing, nothing, nothing, nothing)
-        return HandEstimate(hand, pose_6d, nothing, pose_6d.new_zeros(count, 10), nothing, nothing)
+        second = self.second(tokens, image.tokens, first.pose_6d, first.shape, view)
+        return first, second, tokens
 
 
 def _mean_pose_6d(data: HandModelData) -> Tensor:

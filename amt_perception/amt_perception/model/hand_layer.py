@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from amt_perception.hand.joints import BASES, MANO_PARENTS, MANO_TIP_VERTICES, MANO_TO_21
+from amt_perception.hand.joints import BASES, MANO_TIP_VERTICES, MANO_TO_21
 from amt_perception.hand.model_data import HandModelData
 
 FRAMES = 22
 """Coordinate frames of a hand: 16 joints in MANO's order, 5 fingertips, the palm."""
-_LEVELS = ([1, 4, 7, 10, 13], [2, 5, 8, 11, 14], [3, 6, 9, 12, 15])
 _TIP_JOINTS = [15, 3, 6, 12, 9]
 """The MANO joint that carries each fingertip, thumb to pinky."""
 _PALM_POINTS = [0, *BASES[1:]]
@@ -55,6 +54,17 @@ class HandLayer(nn.Module):
     Computes in float32. Its arrays are not part of a checkpoint: the hand model's fingerprint is.
     """
 
+    template: Tensor
+    shape_directions: Tensor
+    pose_directions: Tensor
+    skin_weights: Tensor
+    joint_regressor: Tensor
+    tip_vertices: Tensor
+    tip_joints: Tensor
+    palm_points: Tensor
+    order: Tensor
+    """[21] index into the 22 frames that gives the joints in the project's order."""
+
     def __init__(self, data: HandModelData) -> None:
         super().__init__()
         arrays = {
@@ -67,7 +77,14 @@ class HandLayer(nn.Module):
         for name, array in arrays.items():
             tensor = torch.tensor(np.ascontiguousarray(array), dtype=torch.float32)
             self.register_buffer(name, tensor, persistent=False)
-        self.register_buffer("order", torch.tensor(MANO_TO_21), persistent=False)
+        indices = {
+            "order": MANO_TO_21,
+            "tip_vertices": MANO_TIP_VERTICES,
+            "tip_joints": _TIP_JOINTS,
+            "palm_points": _PALM_POINTS,
+        }
+        for name, index in indices.items():
+            self.register_buffer(name, torch.tensor(index), persistent=False)
 
     def forward(self, rotation: Tensor, shape: Tensor) -> Hand:
         """rotation: [B, 16, 3, 3] in each parent's frame, mean included; shape: [B, 10]."""
@@ -80,29 +97,36 @@ class HandLayer(nn.Module):
         bends = rotation[:, 1:] - torch.eye(3, device=rotation.device)
         posed = shaped + (bends.flatten(1) @ self.pose_directions).unflatten(-1, (-1, 3))
 
-        turned, placed = [rotation[:, :1]], [torch.zeros_like(rest[:, :1])]
-        for level in _LEVELS:
-            bones = rest[:, level] - rest[:, [MANO_PARENTS[joint] for joint in level]]
-            placed.append(placed[-1] + (turned[-1] @ bones[..., None])[..., 0])
-            turned.append(turned[-1] @ rotation[:, level])
-        by_level = [0, *_LEVELS[0], *_LEVELS[1], *_LEVELS[2]]
-        order = [by_level.index(joint) for joint in range(16)]
-        turns = torch.cat(turned, dim=1)[:, order]  # [B, 16, 3, 3]
-        joints = torch.cat(placed, dim=1)[:, order]  # [B, 16, 3], from the wrist
+        # MANO numbers the joints finger by finger: [B, 5 fingers, 3 joints, ...].
+        fingers = rotation[:, 1:].unflatten(1, (5, 3))
+        finger_rest = rest[:, 1:].unflatten(1, (5, 3))
+        turns, places, parent_rest = rotation[:, :1], torch.zeros_like(rest[:, :1]), rest[:, :1]
+        turned, placed = [], []
+        for joint in range(3):
+            bones = finger_rest[:, :, joint] - parent_rest
+            places = places + (turns @ bones[..., None])[..., 0]
+            turns = turns @ fingers[:, :, joint]
+            parent_rest = finger_rest[:, :, joint]
+            turned.append(turns)
+            placed.append(places)
+        turns = torch.cat([rotation[:, :1], torch.stack(turned, dim=2).flatten(1, 2)], dim=1)
+        joints = torch.cat(
+            [torch.zeros_like(rest[:, :1]), torch.stack(placed, dim=2).flatten(1, 2)], dim=1
+        )  # [B, 16, 3], from the wrist
 
         offsets = joints - (turns @ rest[..., None])[..., 0]
         transforms = torch.cat([turns, offsets[..., None]], dim=-1).flatten(-2)  # [B, 16, 12]
         blended = (self.skin_weights @ transforms).unflatten(-1, (3, 4))  # [B, 778, 3, 4]
         vertices = (blended[..., :3] @ posed[..., None])[..., 0] + blended[..., 3]
 
-        tips = vertices[:, MANO_TIP_VERTICES]
+        tips = vertices[:, self.tip_vertices]
         points = torch.cat([joints, tips], dim=1)
         joints21 = points[:, self.order]
-        palm = joints21[:, _PALM_POINTS].mean(dim=1, keepdim=True)
+        palm = joints21[:, self.palm_points].mean(dim=1, keepdim=True)
         return Hand(
             vertices=vertices,
             joints=joints21,
-            frame_rotation=torch.cat([turns, turns[:, _TIP_JOINTS], turns[:, :1]], dim=1),
+            frame_rotation=torch.cat([turns, turns[:, self.tip_joints], turns[:, :1]], dim=1),
             frame_origin=torch.cat([points, palm], dim=1),
             rest_wrist=rest[:, 0],
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from amt_perception.model.config import AmtConfig
+from amt_perception.model.config import LayerConfig
 from amt_perception.model.stabilisers import DropPath
 
 MLP_RATIO = 4
@@ -60,7 +60,7 @@ class MLP(nn.Sequential):
 class EncoderLayer(nn.Module):
     """Self-attention and MLP."""
 
-    def __init__(self, config: AmtConfig) -> None:
+    def __init__(self, config: LayerConfig) -> None:
         super().__init__()
         width = config.width
         self.attention_norm = nn.LayerNorm(width)
@@ -79,7 +79,7 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """Self-attention, cross-attention on a context, MLP."""
 
-    def __init__(self, config: AmtConfig) -> None:
+    def __init__(self, config: LayerConfig) -> None:
         super().__init__()
         width, heads = config.width, config.heads
         temperature = config.stabilisers.attention_temperature
@@ -103,7 +103,7 @@ class DecoderLayer(nn.Module):
 class Decoder(nn.Module):
     """A stack of decoder layers with a norm at its end."""
 
-    def __init__(self, config: AmtConfig, layers: int) -> None:
+    def __init__(self, config: LayerConfig, layers: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(layers))
         self.norm = nn.LayerNorm(config.width)

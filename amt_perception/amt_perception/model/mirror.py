@@ -7,6 +7,7 @@ a camera mirrored in its plane x = 0 would see; every result is mirrored back in
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,31 +18,30 @@ from amt_perception.model.interface import LEFT, AmtInput, AmtOutput
 def mirror_input(inputs: AmtInput) -> AmtInput:
     """The same scene with every left hand turned into a right one (`side` stays as it was)."""
     left = inputs.side == LEFT
-    size = inputs.image.shape[-1]
-    flip = torch.diag(inputs.intrinsics.new_tensor([-1.0, 1.0, 1.0]))
-    pixel_flip = flip.clone()  # x becomes size - 1 - x
-    pixel_flip[0, 2] = size - 1.0
-    crop = torch.cat([inputs.crop, inputs.crop.new_tensor([[0.0, 0.0, 1.0]]).expand(
-        *inputs.crop.shape[:-2], 1, 3)], dim=-2)  # fmt: skip
+    signs = _signs(left)
+    edge = left * (inputs.image.shape[-1] - 1.0)  # x becomes S - 1 - x
+    intrinsics = inputs.intrinsics * _outer(signs)[:, None]
+    crop = inputs.crop * signs[:, None, :2, None]
     return replace(
         inputs,
         image=_choose(left, inputs.image.flip(-1), inputs.image),
-        intrinsics=_choose(left, pixel_flip @ inputs.intrinsics @ flip, inputs.intrinsics),
-        crop=_choose(left, (pixel_flip.to(crop.dtype) @ crop)[..., :2, :], inputs.crop),
+        intrinsics=_add_to_corner(intrinsics, edge),
+        crop=_add_to_corner(crop, edge),
     )
 
 
 def mirror_output(output: AmtOutput, side: Tensor, image_size: int) -> AmtOutput:
     """The results of `mirror_input`'s scene, in the true camera frame. side: [B]."""
     left = side == LEFT
+    signs = _signs(left)
 
-    def points(value: Tensor) -> Tensor:
-        return value * _choose(left, value.new_tensor([-1.0, 1.0, 1.0]), torch.ones_like(value))
+    def points(value: Tensor | None) -> Any:
+        """[B, ..., 3] reflected."""
+        return None if value is None else value * _like(signs, value, 1)
 
-    def rotations(value: Tensor) -> Tensor:
-        """F R F: the rotation of the mirrored body."""
-        signs = value.new_tensor([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
-        return value * _choose(left, signs, torch.ones_like(value))
+    def rotations(value: Tensor | None) -> Any:
+        """[B, ..., 3, 3] to F R F: the rotation of the mirrored body."""
+        return None if value is None else value * _like(_outer(signs), value, 2)
 
     pixels = output.keypoints
     flipped = torch.stack([image_size - 1.0 - pixels[..., 0], pixels[..., 1]], dim=-1)
@@ -50,28 +50,47 @@ def mirror_output(output: AmtOutput, side: Tensor, image_size: int) -> AmtOutput
         grid = round(heatmap.shape[-1] ** 0.5)
         mirrored = heatmap.unflatten(-1, (grid, grid)).flip(-1).flatten(-2)
         heatmap = _choose(left, mirrored, heatmap)
+    objects, contact = output.objects, output.contact
     return replace(
         output,
         joint_steps=points(output.joint_steps),
-        first_joints=_map(points, output.first_joints),
+        first_joints=points(output.first_joints),
         keypoints=_choose(left, flipped, pixels),
         heatmap_logits=heatmap,
-        mano_rotation=_map(rotations, output.mano_rotation),
-        translation=_map(points, output.translation),
-        vertices=_map(points, output.vertices),
+        mano_rotation=rotations(output.mano_rotation),
+        translation=points(output.translation),
+        vertices=points(output.vertices),
         objects=replace(
-            output.objects,
-            position=points(output.objects.position),
-            rotation=rotations(output.objects.rotation),
+            objects, position=points(objects.position), rotation=rotations(objects.rotation)
         ),
-        contact=replace(output.contact, points=points(output.contact.points)),
+        contact=replace(contact, points=points(contact.points)),
     )
+
+
+def _signs(left: Tensor) -> Tensor:
+    """[B, 3] diagonal of the reflection F in x, or of the identity."""
+    ones = torch.ones_like(left, dtype=torch.float32)
+    return torch.stack([1.0 - 2.0 * left, ones, ones], dim=-1)
+
+
+def _outer(signs: Tensor) -> Tensor:
+    """[B, 3, 3]: multiplied with a matrix M it gives F M F."""
+    return signs[:, :, None] * signs[:, None]
+
+
+def _like(factor: Tensor, value: Tensor, axes: int) -> Tensor:
+    """The factor [B, ...] of the last axes, shaped to multiply value [B, ..., ...]."""
+    between = value.ndim - 1 - axes
+    return factor.reshape(factor.shape[0], *[1] * between, *factor.shape[1:])
+
+
+def _add_to_corner(matrix: Tensor, number: Tensor) -> Tensor:
+    """matrix [B, T, rows, 3] with the number [B] added to its upper right element."""
+    added = torch.zeros_like(matrix)
+    added[..., 0, 2] = number[:, None]
+    return matrix + added
 
 
 def _choose(left: Tensor, mirrored: Tensor, same: Tensor) -> Tensor:
     """mirrored where left [B], else same [B, ...]."""
     return torch.where(left.reshape(-1, *[1] * (same.ndim - 1)), mirrored, same)
-
-
-def _map(change, value: Tensor | None) -> Tensor | None:  # type: ignore[no-untyped-def]
-    return None if value is None else change(value)

@@ -8,7 +8,7 @@ from torch.nn.functional import grid_sample, interpolate
 
 from amt_perception.model.camera import View
 from amt_perception.model.config import AmtConfig
-from amt_perception.model.geometry import in_float32, project, visible
+from amt_perception.model.geometry import in_float32, product, project, visible
 from amt_perception.model.layers import MLP, Attention, zero_start
 
 _REACH_M = 0.1
@@ -37,7 +37,7 @@ class FeatureMap(nn.Module):
 
 
 @in_float32
-def sample_at(features: Tensor, pixels: Tensor, shown: Tensor, size: Tensor) -> Tensor:
+def sample_at(features: Tensor, pixels: Tensor, shown: Tensor, size: int) -> Tensor:
     """[B, N, D] features [B, D, h, w] of an S x S picture at pixels [B, N, 2], bilinearly.
 
     Points that the picture does not show (shown [B, N] is zero) get zeros, not the nearest border.
@@ -81,7 +81,7 @@ class Refinement(nn.Module):
         for number in range(self.steps):
             state = self._look(steps[-1], keypoints, tokens, features, view)
             offset = 0.5**number * _REACH_M * self.offset(state).float()
-            steps.append(steps[-1] + offset @ view.turn.mT)
+            steps.append(steps[-1] + product(offset, view.turn.mT))
         state = self._look(steps[-1], keypoints, tokens, features, view)
         return torch.stack(steps, dim=1), self.log_sigma(state).float()[..., 0]
 
@@ -89,13 +89,12 @@ class Refinement(nn.Module):
         self, joints: Tensor, keypoints: Tensor, tokens: Tensor, features: Tensor, view: View
     ) -> Tensor:
         """[B, 21, D] what is known about each joint where it now is."""
-        size = joints.new_tensor(view.size)
         pixels = project(joints, view.intrinsics)
-        shown = visible(joints, pixels, size)
-        gap = ((keypoints - pixels) / (0.1 * size)).clamp(-5.0, 5.0)
-        place = (joints - joints[:, :1]) @ view.turn / _REACH_M
+        shown = visible(joints, pixels, view.size)
+        gap = ((keypoints - pixels) / (0.1 * view.size)).clamp(-5.0, 5.0)
+        place = product(joints - joints[:, :1], view.turn) / _REACH_M
         point = self.point(torch.cat([place, gap, shown[..., None]], dim=-1))
-        state = tokens + point + sample_at(features, pixels, shown, size)
+        state = tokens + point + sample_at(features, pixels, shown, view.size)
         normed = self.norm(state)
         state = state + self.attention(normed, normed)
         return state + self.mlp(self.mlp_norm(state))

@@ -18,13 +18,21 @@ class SigmaReparam(nn.Module):
 
     The singular vectors come from an SVD at the start, then from one power iteration in each
     forward pass of training; they carry no gradient, sigma = u^T W v does. Computed in float32.
+    While another direction overtakes the one that is followed, the norm exceeds gamma for some tens
+    of steps; a matrix that grows in all directions at once can exceed it by 20 %.
+    from_checkpoint: leave out the SVD, a checkpoint is loaded next (NaN until then).
     """
 
     left: Tensor
     right: Tensor
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, from_checkpoint: bool) -> None:
         super().__init__()
+        if from_checkpoint:
+            self.gamma = nn.Parameter(weight.new_full((), torch.nan))
+            self.register_buffer("left", weight.new_full(weight.shape[:1], torch.nan))
+            self.register_buffer("right", weight.new_full(weight.shape[1:], torch.nan))
+            return
         matrix = weight.detach().float().cpu().numpy()
         left, sigma, right = svds(matrix, k=1, v0=np.ones(min(matrix.shape), np.float32))
         self.gamma = nn.Parameter(torch.tensor(float(sigma[0]), device=weight.device))
@@ -44,7 +52,7 @@ class SigmaReparam(nn.Module):
             return (self.gamma / sigma * matrix).to(weight.dtype)
 
 
-def add_sigma_reparam(part: nn.Module) -> None:
+def add_sigma_reparam(part: nn.Module, from_checkpoint: bool = False) -> None:
     """Reparametrise the matrices of all linear layers in a part (not norms, not embeddings).
 
     A matrix of zeros has no direction to keep; such layers (zero starts) are left as they are, and
@@ -54,7 +62,8 @@ def add_sigma_reparam(part: nn.Module) -> None:
         if isinstance(layer, nn.Linear) and not parametrize.is_parametrized(layer):
             weight = layer.weight
             if min(weight.shape) >= 8 and bool(weight.detach().abs().max() > 0.0):
-                parametrize.register_parametrization(layer, "weight", SigmaReparam(weight.detach()))
+                reparam = SigmaReparam(weight.detach(), from_checkpoint)
+                parametrize.register_parametrization(layer, "weight", reparam)
 
 
 def fold_sigma_reparam(part: nn.Module) -> None:
@@ -65,4 +74,8 @@ def fold_sigma_reparam(part: nn.Module) -> None:
     part.eval()
     for layer in list(part.modules()):
         if isinstance(layer, nn.Linear) and parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+            # Not remove_parametrizations: it edits the class, which a deep copy of the part shares.
+            weight = layer.weight.detach().clone()
+            del layer.parametrizations
+            layer.__class__ = parametrize.type_before_parametrizations(layer)
+            layer.weight = nn.Parameter(weight)

@@ -48,9 +48,13 @@ def mix_up(
     """
     count = image.shape[0]
     partner = torch.randperm(count, generator=generator)
-    first, second = torch._standard_gamma(torch.full((2, count), float(alpha)), generator=generator)
-    share = torch.nan_to_num(first / (first + second), nan=1.0)
-    share = torch.maximum(share, 1.0 - share).to(image.device)
+    share = torch.ones(count)
+    if alpha > 0.0:
+        # In float32 both of a small alpha's gammas could underflow to the same smallest number.
+        shape = torch.full((2, count), alpha, dtype=torch.float64)
+        first, second = torch._standard_gamma(shape, generator=generator)
+        share = (torch.maximum(first, second) / (first + second)).float()
+    share = share.to(image.device)
     partner = partner.to(image.device)
     weight = share.to(image.dtype).reshape(-1, *[1] * (image.ndim - 1))
     return weight * image + (1.0 - weight) * image[partner], share, partner

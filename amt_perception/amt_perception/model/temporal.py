@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from amt_perception.model.camera import View
 from amt_perception.model.config import AmtConfig
-from amt_perception.model.geometry import rotation_from_6d
+from amt_perception.model.geometry import identity_6d, product, rotation_from_6d
 from amt_perception.model.hand_layer import FRAMES, HandLayer
 from amt_perception.model.interface import AmtOutput, Tensors
 from amt_perception.model.layers import MLP, Decoder, zero_start
@@ -53,6 +53,7 @@ class TemporalEncoder(nn.Module):
         self.shape = zero_start(nn.Linear(width, 10))
         self.offset = zero_start(nn.Linear(width, 3))
         self.log_sigma = zero_start(nn.Linear(width, 1))
+        self.register_buffer("identity", identity_6d(), persistent=False)
 
     def forward(self, memory: list[FrameMemory], output: AmtOutput, view: View) -> AmtOutput:
         """The last frame's output, refined.
@@ -73,12 +74,12 @@ class TemporalEncoder(nn.Module):
 
         rotation, shape = output.mano_rotation, output.mano_shape
         assert rotation is not None and shape is not None and output.translation is not None
-        turn = self.pose(tokens[:, :16]).float() + rotation.new_tensor([1.0, 0, 0, 0, 1.0, 0])
-        rotation = rotation @ rotation_from_6d(turn)
+        turn = self.pose(tokens[:, :16]).float() + self.identity
+        rotation = product(rotation, rotation_from_6d(turn))
         shape = shape + self.shape(tokens[:, -1]).float()
         before = self.layer(output.mano_rotation, output.mano_shape)
         after = self.layer(rotation, shape)
-        offsets = _SCALE_M * self.offset(tokens).float() @ view.turn.mT  # [B, 22, 3]
+        offsets = product(_SCALE_M * self.offset(tokens).float(), view.turn.mT)  # [B, 22, 3]
         # The palm's offset moves the whole hand; each joint follows its bones and adds its own.
         joints = output.joints + after.joints - before.joints
         joints = joints + offsets[:, -1:] + offsets[:, self.layer.order]
@@ -100,6 +101,6 @@ class TemporalEncoder(nn.Module):
 
     def _place(self, frame: FrameMemory, newest: FrameMemory, view: View) -> Tensor:
         """[B, C] where the hand was and how it was turned, relative to the newest frame."""
-        place = (frame.joints - newest.joints[:, :1]) @ view.turn / _SCALE_M
-        turn = newest.rotation[:, 0].mT @ frame.rotation[:, 0]
+        place = product(frame.joints - newest.joints[:, :1], view.turn) / _SCALE_M
+        turn = product(newest.rotation[:, 0].mT, frame.rotation[:, 0])
         return self.place(torch.cat([place.flatten(1), turn.flatten(1)], dim=-1))

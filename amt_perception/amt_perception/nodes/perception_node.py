@@ -1,4 +1,4 @@
-"""Images in; hands, markers, hand frames and diagnostics out."""
+"""Images in; hands, objects, contacts, a picture of them, markers, frames and diagnostics out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amt_msgs.msg import HandPose, HandPoseArray
+from amt_msgs.msg import ContactArray, HandPose, HandPoseArray, ObjectPoseArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -20,15 +20,19 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from amt_perception.camera.intrinsics import Intrinsics
+from amt_perception.drawing.overlay import draw_estimate
 from amt_perception.errors import AmtError
 from amt_perception.estimators.factory import create_estimator
 from amt_perception.estimators.interface import Estimator, FrameEstimate, TrackState
+from amt_perception.hand.mano_files import hand_faces
 from amt_perception.ros.hand_messages import hand_markers, hand_message
 from amt_perception.ros.image_messages import (
     compressed_array,
+    fill_image,
     image_array,
     intrinsics_from_message,
 )
+from amt_perception.ros.object_messages import contacts_message, objects_message, scene_markers
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
 from amt_retarget.ros.lifetime import run_nodes
@@ -56,12 +60,14 @@ class PerceptionNode(SelfStartingLifecycleNode):
         self.declare_parameter("estimator", "auto")
         self.declare_parameter("checkpoint", "")
         self.declare_parameter("device", "auto")
+        self.declare_parameter("precision", "auto")
         self.declare_parameter("mano", "")
         self.declare_parameter("hand_length_m", 0.0)
         self.declare_parameter("image_topic", topics.IMAGE)
         self.declare_parameter("image_queue", 1)
         self.declare_parameter("camera_info_topic", topics.CAMERA_INFO)
         self.declare_parameter("compressed", False)
+        self.declare_parameter("publish_vertices", False)
         self._estimator: Estimator | None = None
         self._intrinsics: Intrinsics | None = None
         self._problem = ""
@@ -77,19 +83,32 @@ class PerceptionNode(SelfStartingLifecycleNode):
 
     def configure(self) -> None:
         mano = str(self._value("mano"))
+        self._mano_folder = Path(mano) if mano else None
         checkpoint = str(self._value("checkpoint"))
         length = float(self._value("hand_length_m"))  # type: ignore[arg-type]
         self._estimator = create_estimator(
             str(self._value("estimator")),
-            mano_folder=Path(mano) if mano else None,
+            mano_folder=self._mano_folder,
             hand_length_m=length or None,
             checkpoint=Path(checkpoint) if checkpoint else None,
             device=str(self._value("device")),
+            precision=str(self._value("precision")),
         )
-        self.get_logger().info(f"Hand estimator: {self._estimator.name}")
+        asked = self._value("estimator")
+        self.get_logger().info(f"Hand estimator: {self._estimator.name} (asked for: {asked})")
+        self._send_vertices = bool(self._value("publish_vertices"))
         qos = topics.hand_publisher_qos()
         self._hand_publisher = self.create_lifecycle_publisher(HandPose, topics.HAND_POSE, qos)
         self._hands_publisher = self.create_lifecycle_publisher(HandPoseArray, topics.HANDS, qos)
+        self._objects_publisher = self.create_lifecycle_publisher(
+            ObjectPoseArray, topics.OBJECTS, topics.KEPT_QOS
+        )
+        self._contacts_publisher = self.create_lifecycle_publisher(
+            ContactArray, topics.CONTACTS, topics.KEPT_QOS
+        )
+        self._overlay_publisher = self.create_lifecycle_publisher(
+            Image, topics.OVERLAY, topics.RESULT_QOS
+        )
         self._marker_publisher = self.create_lifecycle_publisher(
             MarkerArray, topics.MARKERS, topics.KEPT_QOS
         )
@@ -171,22 +190,34 @@ class PerceptionNode(SelfStartingLifecycleNode):
                 "60 degrees is assumed, distances are rough.",
                 throttle_duration_sec=60.0,
             )
-        estimate = self._estimator.estimate(intrinsics.undistort(image), intrinsics, stamp)
+        image = intrinsics.undistort(image)
+        estimate = self._estimator.estimate(image, intrinsics, stamp)
         self._publish(estimate, header)
+        if self._overlay_publisher.get_subscription_count():  # drawing costs time
+            overlay = Image(header=header)
+            faces = hand_faces(self._mano_folder)
+            fill_image(overlay, draw_estimate(image, estimate, intrinsics, faces))
+            self._overlay_publisher.publish(overlay)
         self._frames += 1
         self._problem = ""
         self._arrivals.append(time.monotonic())
         self._latencies.append(self.get_clock().now().nanoseconds * 1e-9 - stamp)
 
     def _publish(self, estimate: FrameEstimate, header: Header) -> None:
-        messages = [hand_message(hand, header) for hand in estimate.hands]
+        messages = [hand_message(hand, header, self._send_vertices) for hand in estimate.hands]
         for message in messages:
             self._hand_publisher.publish(message)
         self._hands_publisher.publish(HandPoseArray(header=header, hands=messages))
+        if estimate.objects is not None:
+            self._objects_publisher.publish(objects_message(estimate.objects, header))
+        if estimate.contacts is not None:
+            self._contacts_publisher.publish(contacts_message(estimate, header))
         seen = [hand for hand in estimate.hands if hand.state != TrackState.LOST]
         self._hand_count = len(seen)
         if self._marker_publisher.get_subscription_count():
-            self._marker_publisher.publish(hand_markers(estimate.hands, header))
+            markers = hand_markers(estimate.hands, header)
+            markers.markers.extend(scene_markers(estimate, header))
+            self._marker_publisher.publish(markers)
         if seen:
             poses = [
                 (

@@ -103,19 +103,31 @@ ARGUMENTS = (
     Argument(
         "estimator",
         "auto",
-        "hand estimator; auto takes the best that is installed",
-        ("auto", "mediapipe"),
+        "hand estimator; auto takes amt when there is a checkpoint, else mediapipe",
+        ("auto", "amt", "mediapipe"),
     ),
     Argument(
         "checkpoint",
         "",
-        "weights of the AMT model (none ship with this version); empty: MediaPipe",
+        "weights of the AMT model; none ship with this version",
     ),
     Argument(
         "device",
         "auto",
-        "where the estimator computes",
+        "where the AMT model computes; MediaPipe takes the CPU",
         ("auto", "cpu", "cuda"),
+    ),
+    Argument(
+        "precision",
+        "auto",
+        "numbers that the AMT model computes with; auto: what suits the device",
+        ("auto", "fp32", "bf16", "fp8"),
+    ),
+    Argument(
+        "publish_vertices",
+        "false",
+        "true: send the 778 vertices of every hand, too, where the estimator gives them",
+        TRUE_FALSE,
     ),
     Argument(
         "mano",

@@ -45,6 +45,8 @@ def _perception_parameters(values: Values) -> dict[str, Any]:
         "estimator": values["estimator"],
         "checkpoint": values["checkpoint"],
         "device": values["device"],
+        "precision": values["precision"],
+        "publish_vertices": is_true(values["publish_vertices"]),
         "mano": values["mano"],
         "hand_length_m": float(values["hand_length_m"]),
         "image_queue": int(values["image_queue"]),

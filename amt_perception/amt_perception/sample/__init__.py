@@ -1,1 +1,1 @@
-"""The built-in clip: a hand of the project's own making, rendered, so that a demo needs no file."""
+"""Rendered hands: pictures of any pose, and the built-in clip, so that a demo needs no file."""

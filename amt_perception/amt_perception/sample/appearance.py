@@ -39,6 +39,7 @@ def skin_coordinates(data: HandModelData, mesh: Mesh) -> np.ndarray:
     palm = 0.5 - 0.5 * normals[:, 1] + _mottle(mesh.vertices)
     nail = np.zeros(len(palm))
     crease = _palm_lines(joints, mesh.vertices) * np.clip(-2.0 * normals[:, 1], 0.0, 1.0)
+    crease = np.maximum(crease, _hollows(joints, mesh.vertices) * np.clip(normals[:, 1], 0.0, 1.0))
     for joint in range(1, 16):
         back, bone = axes[joint - 1, :, 1], axes[joint - 1, :, 2]
         near = mesh.weights[:, joint] + mesh.weights[:, MANO_PARENTS[joint]] > 0.9
@@ -89,6 +90,20 @@ def _palm_lines(joints: np.ndarray, vertices: np.ndarray) -> np.ndarray:
         distance = np.linalg.norm((vertices[:, None] - curve) * flat, axis=2).min(axis=1)
         amount = np.maximum(amount, 0.4 * np.exp(-((distance / 0.0019) ** 2)))
     return amount
+
+
+def _hollows(joints: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """[N] shade of the hollows between the knuckles, seen from the back; the mesh is too coarse."""
+    knuckles = joints[[1, 4, 10, 7]]
+    amount = np.zeros(len(vertices))
+    for middle in 0.5 * (knuckles[1:] + knuckles[:-1]):
+        towards_wrist = joints[0] - middle
+        towards_wrist /= np.linalg.norm(towards_wrist)
+        offset = vertices - middle
+        along = offset @ towards_wrist
+        across = np.linalg.norm((offset - along[:, None] * towards_wrist)[:, ::2], axis=1)
+        amount += np.exp(-((across / 0.0035) ** 2) - ((along - 0.001) / 0.011) ** 2)
+    return 0.35 * amount
 
 
 def _mottle(vertices: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ class Look:
     skin: Colour = SKIN_TONES[0]
     """Factors on red, green and blue of the skin's texture."""
     sleeve: Colour | None = (SLEEVE[0] / 255, SLEEVE[1] / 255, SLEEVE[2] / 255)
-    """sRGB, 0 to 1; None for a bare forearm."""
+    """sRGB, 0 to 1 but not black, which no light shows; None for a bare forearm."""
     lamp: float = 0.6
     """Brightness of the lamp, which throws the shadows."""
     lamp_direction: Colour = (-0.45, 0.75, 0.9)
@@ -49,7 +49,7 @@ def random_backdrop(random: np.random.Generator, width: int, height: int) -> np.
     slope = random.normal(0.0, 22.0, 2)
     picture = wall + (slope[0] * x + slope[1] * y)[..., None]
     for _ in range(random.integers(0, 9)):
-        colour = random.uniform(20.0, 235.0, 3)
+        colour = random.uniform(20.0, 235.0) + random.normal(0.0, 30.0, 3)
         centre, half = random.uniform(-1.1, 1.1, 2), random.uniform(0.08, 0.7, 2)
         turn, softness = random.uniform(-0.4, 0.4), random.uniform(0.01, 0.12)
         across = np.cos(turn) * (x - centre[0]) + np.sin(turn) * (y - centre[1])

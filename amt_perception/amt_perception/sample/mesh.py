@@ -15,12 +15,13 @@ FOREARM = len(MANO_JOINT_NAMES)
 
 FOREARM_RINGS = (
     (0.02, 1.03), (0.045, 1.08), (0.075, 1.18), (0.11, 1.30), (0.15, 1.42), (0.20, 1.5),
-    (0.26, 1.5),
+    (0.26, 1.5), (0.6, 1.7),
 )  # fmt: skip
 SLEEVE_RINGS = (
     (0.095, 1.36), (0.065, 1.36), (0.053, 1.40), (0.051, 1.46), (0.054, 1.53), (0.060, 1.54),
     (0.063, 1.51), (0.066, 1.54), (0.085, 1.58), (0.105, 1.72), (0.125, 1.70), (0.15, 1.84),
     (0.175, 1.82), (0.205, 1.95), (0.29, 2.0),
+    (0.6, 2.2),
 )  # fmt: skip
 """Distance from the wrist (m) and size against the wrist's edge of each ring."""
 
@@ -70,12 +71,12 @@ def sleeve(data: HandModelData) -> Mesh:
 
 
 def forearm_rings(edge: np.ndarray) -> np.ndarray:
-    """[112, 3] the forearm's vertices at rest for a wrist's edge [16, 3]."""
+    """[128, 3] the forearm's vertices at rest for a wrist's edge [16, 3]."""
     return _rings(edge, FOREARM_RINGS)
 
 
 def sleeve_rings(edge: np.ndarray) -> np.ndarray:
-    """[240, 3] the sleeve's vertices at rest for a wrist's edge [16, 3]."""
+    """[256, 3] the sleeve's vertices at rest for a wrist's edge [16, 3]."""
     return _rings(edge, SLEEVE_RINGS)
 
 

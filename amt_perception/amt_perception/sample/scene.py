@@ -108,7 +108,10 @@ class HandObjectScene:
         return picture + (backdrop * (behind / np.float32(255.0))).astype(np.uint8)
 
     def _silhouette(self) -> np.ndarray:
-        """[height, width, 3] uint8: 255 inside hand and objects, between on their outlines."""
+        """[height, width, 1] uint8: 255 inside hand and objects, between on their outlines.
+
+        The same picture without textures and shadows, in a light that leaves only white.
+        """
         flags, scene = self._mujoco.mjtRndFlag, self._renderer.scene
         self._renderer.update_scene(self._data, "camera", self._plain)
         scene.flags[flags.mjRND_SHADOW] = False
@@ -116,7 +119,7 @@ class HandObjectScene:
             scene.lights[light].ambient[:] = BLINDING
         white = self._renderer.render()
         scene.flags[flags.mjRND_SHADOW] = True
-        return white
+        return white.max(axis=2, keepdims=True)
 
     def _set_look(self, look: Look, lit_point: np.ndarray) -> None:
         model = self._model

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.sparse import csr_array
 
+from amt_perception.hand.generic.correctives import pose_correctives
 from amt_perception.hand.generic.flesh import PALM, build_flesh
 from amt_perception.hand.generic.mesh import RoughHand, rough_hand
 from amt_perception.hand.generic.postures import pose_components, relaxed_pose
@@ -20,14 +22,15 @@ from amt_perception.hand.model_data import HandModelData
 
 _SHAPE_STEP = 0.5
 _RELAXATION_ROUNDS = 60
+_WEB_ROUNDS = 2
 
 
 @lru_cache(maxsize=2)
 def generic_hand(side: Side) -> HandModelData:
     """The generic adult hand in MANO's format (hand length 0.19 m, breadth 0.084 m).
 
-    Built in about a second at the first call, then kept. It has no pose correctives (posedirs are
-    zero); the left hand is the right one's mirror image. Raises AmtError for an unknown side.
+    Built in about a second at the first call, then kept. The left hand is the right one's mirror
+    image. Raises AmtError for an unknown side.
     """
     if side == Side.LEFT:
         return mirror_model(generic_hand(Side.RIGHT))
@@ -37,11 +40,11 @@ def generic_hand(side: Side) -> HandModelData:
     vertices = _relaxed_skin(skeleton, rough, neighbours)
     axes = anatomical_axes(skeleton.joints, skeleton.tips, Side.RIGHT)
     centre = vertices.mean(axis=0)
-    return HandModelData(
+    plain = HandModelData(
         side=side,
         v_template=vertices - centre,
         faces=rough.faces,
-        shapedirs=_shape_directions(vertices, rough.groups),
+        shapedirs=_shape_directions(vertices, rough, neighbours),
         posedirs=np.zeros((len(vertices), 3, 135)),
         weights=skin_weights(skeleton, vertices, rough.groups, neighbours),
         J_regressor=joint_regressor(skeleton, vertices, rough.groups),
@@ -50,6 +53,8 @@ def generic_hand(side: Side) -> HandModelData:
         hands_mean=relaxed_pose(axes),
         source="generic hand",
     )
+    posedirs = pose_correctives(plain, skeleton, rough.groups, rough.on_wrist_loop)
+    return replace(plain, posedirs=posedirs)
 
 
 def _relaxed_skin(skeleton: Skeleton, rough: RoughHand, neighbours: csr_array) -> np.ndarray:
@@ -61,7 +66,16 @@ def _relaxed_skin(skeleton: Skeleton, rough: RoughHand, neighbours: csr_array) -
         vertices[free] += 0.6 * (_pull(neighbours, vertices) - vertices)[free]
         vertices = flesh.project(vertices, rough.groups, steps=2)
         vertices[rough.on_wrist_loop, 0] = rough.vertices[rough.on_wrist_loop, 0]
-    return vertices
+    return _smooth_webs(vertices, rough, neighbours)
+
+
+def _smooth_webs(values: np.ndarray, rough: RoughHand, neighbours: csr_array) -> np.ndarray:
+    """Values [778, D] evened out between the fingers, where the flesh has no clear normal."""
+    clefts = rough.on_webs | (neighbours @ rough.on_webs > 0)
+    values = values.copy()
+    for _ in range(_WEB_ROUNDS):
+        values[clefts] = (neighbours @ values)[clefts]
+    return values
 
 
 def _pull(neighbours: csr_array, vertices: np.ndarray) -> np.ndarray:
@@ -72,7 +86,7 @@ def _pull(neighbours: csr_array, vertices: np.ndarray) -> np.ndarray:
     return (springs @ vertices) / springs.sum(axis=1)[:, None]
 
 
-def _shape_directions(vertices: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def _shape_directions(vertices: np.ndarray, rough: RoughHand, neighbours: csr_array) -> np.ndarray:
     """[778, 3, 10] central differences of the skin over each shape coefficient.
 
     The skin is carried along by a smooth interpolation of the skeleton's movement, so that vertices
@@ -85,7 +99,9 @@ def _shape_directions(vertices: np.ndarray, groups: np.ndarray) -> np.ndarray:
         for step in (_SHAPE_STEP, -_SHAPE_STEP):
             skeleton = build_skeleton(step * axis)
             carry = RBFInterpolator(mean_landmarks, skeleton.landmarks, kernel="linear", degree=1)
-            skins.append(build_flesh(skeleton).project(carry(vertices), groups, steps=4))
+            carried = carry(vertices)
+            lift = build_flesh(skeleton).project(carried, rough.groups, steps=4) - carried
+            skins.append(carried + _smooth_webs(lift, rough, neighbours))
         directions[..., i] = (skins[0] - skins[1]) / (2 * _SHAPE_STEP)
     return directions
 

@@ -17,11 +17,15 @@ PALM = 5
 
 _FINGER_BLEND = 0.0015
 _PALM_BLEND = 0.0045
+_FINGER_CONES = 3
 
 
 @dataclass(frozen=True)
 class Flesh:
-    """Round cones: axis from `start` to `end` with a radius at each end, in metres."""
+    """Round cones: axis from `start` to `end` with a radius at each end, in metres.
+
+    Three of each finger come first, thumb to pinky, then those of the palm.
+    """
 
     start: np.ndarray
     end: np.ndarray
@@ -58,14 +62,12 @@ class Flesh:
         normal = offset / np.maximum(length, 1e-9)[..., None]
 
         # A finger's own cones first, tightly; then fingers and palm, softly.
-        inner = np.empty((len(points), 5))
-        inner_normal = np.empty((len(points), 5, 3))
-        for finger in range(5):
-            mine = self.group == finger
-            inner[:, finger], inner_normal[:, finger] = _smooth_minimum(
-                distance[:, mine], normal[:, mine], _FINGER_BLEND * self.size
-            )
-        palm = self.group == PALM
+        fingers, palm = slice(0, 5 * _FINGER_CONES), slice(5 * _FINGER_CONES, None)
+        inner, inner_normal = _smooth_minimum(
+            distance[:, fingers].reshape(-1, 5, _FINGER_CONES),
+            normal[:, fingers].reshape(-1, 5, _FINGER_CONES, 3),
+            _FINGER_BLEND * self.size,
+        )
         return _smooth_minimum(
             np.concatenate([distance[:, palm], inner], axis=1),
             np.concatenate([normal[:, palm], inner_normal], axis=1),
@@ -76,14 +78,14 @@ class Flesh:
 def _smooth_minimum(
     distance: np.ndarray, normal: np.ndarray, blend: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """-blend * log(sum(exp(-distance / blend))) over axis 1, and its gradient."""
-    nearest = distance.min(axis=1, keepdims=True)
-    unseen = ~np.isfinite(nearest[:, 0])
+    """-blend * log(sum(exp(-distance / blend))) of [..., K], and its gradient of [..., K, 3]."""
+    nearest = distance.min(axis=-1, keepdims=True)
+    unseen = ~np.isfinite(nearest[..., 0])
     nearest = np.where(np.isfinite(nearest), nearest, 0.0)
     weight = np.exp((nearest - distance) / blend)
-    total = np.where(unseen, 1.0, weight.sum(axis=1))
-    value = np.where(unseen, np.inf, nearest[:, 0] - blend * np.log(total))
-    return value, np.einsum("nk,nkd->nd", weight / total[:, None], normal)
+    total = np.where(unseen, 1.0, weight.sum(axis=-1))
+    value = np.where(unseen, np.inf, nearest[..., 0] - blend * np.log(total))
+    return value, (weight[..., None, :] @ normal)[..., 0, :] / total[..., None]
 
 
 def build_flesh(skeleton: Skeleton) -> Flesh:
@@ -94,7 +96,7 @@ def build_flesh(skeleton: Skeleton) -> Flesh:
         # The last cone ends one radius inside, so that its round end touches the fingertip.
         bone = chain[3] - chain[2]
         chain[3] -= bone / np.linalg.norm(bone) * girth[3]
-        for i in range(3):
+        for i in range(_FINGER_CONES):
             cones.append((chain[i], chain[i + 1], girth[i], girth[i + 1], finger))
 
     millimetre = 1e-3 * skeleton.size
@@ -121,7 +123,7 @@ def build_flesh(skeleton: Skeleton) -> Flesh:
     thick, carpus = skeleton.palm_thickness, skeleton.carpus
     for finger in range(1, 5):
         knuckle = skeleton.chain(finger)[0]
-        palm_cone(carpus[finger], (0, -3, 0), knuckle, (0, -3, 0), (11.5, 10), thick)
+        palm_cone(carpus[finger], (0, -3, 0), knuckle, (0, -1.5, 0), (11.5, 10), thick)
     thumb, index, pinky = (skeleton.chain(finger) for finger in (0, 1, 4))
     middle_of_thumb = 0.55 * thumb[0] + 0.45 * thumb[1]
     # The ball of the thumb, the web between thumb and index, the ball of the little finger.

@@ -65,6 +65,8 @@ class RoughHand:
     """[778] true on the open edge."""
     on_roots: np.ndarray
     """[778] true on the fingers' first rings, which join them to the palm."""
+    on_webs: np.ndarray
+    """[778] true where two neighbouring fingers part."""
 
 
 def rough_hand(skeleton: Skeleton) -> RoughHand:
@@ -88,6 +90,7 @@ def rough_hand(skeleton: Skeleton) -> RoughHand:
         groups=np.array(surface.groups)[order],
         on_wrist_loop=np.isin(order, rows[0]),
         on_roots=np.isin(order, np.concatenate(roots)),
+        on_webs=np.isin(order, [v for one, other in pairwise(bases) for v in {*one} & {*other}]),
     )
 
 
