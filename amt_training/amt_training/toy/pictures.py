@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from amt_perception.drawing.overlay import FINGER_COLOURS, PALM_COLOUR
+from amt_perception.drawing.skeleton import FINGER_COLOURS, PALM_COLOUR
 from amt_perception.hand.joints import BASES, BONES
 from amt_perception.model.interface import AmtInput, AmtOutput
 from amt_training.losses.targets import AmtTarget
