@@ -2,6 +2,7 @@
 # make test   the tests, as in CI
 # make bench  the benchmarks: tables, and JSON under out/bench   (DATA=folder with videos/)
 # make bench-retarget   retargeting against the libraries in use, with plots and videos
+# make bench-model      parameters, GFLOP and latency of the AMT model, on a GPU where there is one
 # make check  ruff and mypy
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ HAND   ?= right
 OUT    ?= out/demo
 RUN    := .venv/bin/python -m
 
-.PHONY: demo test bench bench-retarget check setup clean
+.PHONY: demo test bench bench-retarget bench-model check setup clean
 
 setup:
 	@$(PYTHON) tools/setup_environment.py
@@ -27,6 +28,9 @@ bench: setup
 
 bench-retarget: setup
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks.retargeting $(if $(DATA),--data "$(DATA)")
+
+bench-model: setup
+	@$(RUN) benchmarks.model
 
 check: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

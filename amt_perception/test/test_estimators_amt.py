@@ -34,7 +34,7 @@ BOXES = [
 
 @pytest.fixture(scope="module")
 def estimator() -> AmtEstimator:
-    return AmtEstimator(Engine(make_model(), "cpu", "fp32", "torch"))
+    return AmtEstimator(Engine(make_model(), "cpu", "fp32", "eager"))
 
 
 def picture(camera: Intrinsics = CAMERA, seed: int = 0) -> np.ndarray:
@@ -124,7 +124,7 @@ def test_what_no_hand_can_be_estimated_from(estimator: AmtEstimator, change, mes
 def test_results_that_are_not_finite_are_refused() -> None:
     model = make_model()
     model.object_head.confidence.bias.data.fill_(NAN)
-    broken = AmtEstimator(Engine(model, "cpu", "fp32", "torch"))
+    broken = AmtEstimator(Engine(model, "cpu", "fp32", "eager"))
     with pytest.raises(AmtError, match="confidence_logits is not finite"):
         broken(picture(), CAMERA, BOXES)
 

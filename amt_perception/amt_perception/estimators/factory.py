@@ -7,10 +7,9 @@ from pathlib import Path
 
 from amt_perception.errors import AmtError
 from amt_perception.estimators.interface import Estimator
+from amt_perception.model.config import DEVICES, PRECISIONS
 
 ESTIMATORS = ("auto", "amt", "mediapipe")
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "fp32", "bf16", "fp8")
 
 _log = logging.getLogger(__name__)
 

@@ -7,6 +7,10 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 
 from amt_perception.errors import AmtError
 
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16", "fp8")
+"""Where and with what numbers a model can be asked to compute; see `precision.py`."""
+
 YCB_CLASSES = (
     "background",
     "002_master_chef_can", "003_cracker_box", "004_sugar_box", "005_tomato_soup_can",
@@ -204,7 +208,8 @@ BACKBONES = {
 TINY_BACKBONE = BackboneConfig(
     name="tiny",
     family="dinov2",
-    architecture=_vit(96, 4, 4, patch_size=14, image_size=112),
+    # 0.02, transformers' own, is for wide networks: this one would start almost linear.
+    architecture=_vit(96, 4, 4, patch_size=14, image_size=112, initializer_range=0.1),
     frozen_layers=0,
     taps=(1, 2, 3, 4),
 )

@@ -36,18 +36,16 @@ class Recorded:
 class BatchRunner:
     """Runs the packed model in batches of fixed sizes.
 
-    example: numbers [1, 20] of any sample, to record with. compiled: through torch.compile, which
-    fuses what lies between the matrix products and takes about a minute for each new batch size.
+    example: numbers [1, 20] of any sample, on the device, to record with. torch.compile fuses what
+    lies between the matrix products; it takes about a minute for each new batch size.
     """
 
-    def __init__(
-        self, packed: PackedAmt, precision: str, example: Tensor, compiled: bool = True
-    ) -> None:
+    def __init__(self, packed: PackedAmt, precision: str, example: Tensor) -> None:
         self._precision = precision
         self._example = example
-        self._function: Callable[[Tensor, Tensor], Tensor] = packed
-        if compiled:
-            self._function = torch.compile(packed, fullgraph=True, dynamic=False)
+        self._function: Callable[[Tensor, Tensor], Tensor] = torch.compile(
+            packed, fullgraph=True, dynamic=False
+        )
         self._image_size = packed.model.config.image_size
         self._recorded: dict[int, Recorded] = {}
         self._memory: Any = None

@@ -20,7 +20,7 @@ from amt_perception.model.packed import Layout, PackedAmt, pack_numbers
 from amt_perception.model.precision import autocast, choose_device, choose_precision, to_bfloat16
 from amt_perception.model.sigma_reparam import fold_sigma_reparam
 
-BACKENDS = ("auto", "torch", "openvino")
+BACKENDS = ("auto", "eager", "compiled", "openvino")
 Encoded: TypeAlias = AmtOutput | FrameTokens
 """What is known after the spatial pass: all of it, or what the temporal encoder wants."""
 
@@ -30,11 +30,12 @@ _log = logging.getLogger(__name__)
 class Engine:
     """Runs a model; takes it over and changes it.
 
-    device: auto, cpu or cuda. precision: auto, fp32, bf16 or fp8, see `precision`. backend: torch
-    (on a GPU: compiled, with CUDA graphs), openvino (CPU only), or auto, which takes openvino on a
-    CPU where it is installed. threads: of the CPU backends, None for all cores (PyTorch's number
-    of threads belongs to the whole process). compiled: use torch.compile on a GPU. Raises AmtError
-    for a name that is unknown or that cannot be had here.
+    device: auto, cpu or cuda. precision: auto, fp32, bf16 or fp8, see `precision`. backend: eager
+    (plain PyTorch), compiled (GPU: torch.compile and CUDA graphs; the first batch of each size
+    takes about a minute), openvino (CPU), or auto: the fastest that is installed. threads: on a
+    CPU, None for all cores (PyTorch's number of threads belongs to the whole process).
+    cache_folder: of OpenVINO's exports, None for `openvino_export.default_cache_folder`. Raises
+    AmtError for a name that is unknown or that cannot be had here.
     """
 
     def __init__(
@@ -44,7 +45,6 @@ class Engine:
         precision: str = "auto",
         backend: str = "auto",
         threads: int | None = None,
-        compiled: bool = True,
         cache_folder: Path | None = None,
     ) -> None:
         self.device = choose_device(device)
@@ -59,15 +59,15 @@ class Engine:
             self._layout = Layout(packed.results(image, numbers))
         if self.precision == "fp8":
             to_fp8(packed, image, numbers)
-        if self.precision != "fp32" and self.backend == "torch":
+        if self.precision != "fp32" and self.backend != "openvino":
             to_bfloat16(self._model)
         self._runner: Any
         if self.backend == "openvino":
             self._runner = OpenVinoRunner(
                 packed, (image, numbers), self.precision, threads, cache_folder
             )
-        elif self.device.type == "cuda":
-            self._runner = BatchRunner(packed, self.precision, numbers, compiled)
+        elif self.backend == "compiled":
+            self._runner = BatchRunner(packed, self.precision, numbers)
         else:
             if threads is not None:
                 torch.set_num_threads(threads)
@@ -103,7 +103,7 @@ class Engine:
     def _eager(self, packed: PackedAmt) -> Any:
         def run(image: Tensor, numbers: Tensor) -> Tensor:
             with torch.no_grad(), autocast(self.device, self.precision):
-                return packed(image, numbers)
+                return packed(image, numbers.to(self.device, non_blocking=True))
 
         return run
 
@@ -112,11 +112,14 @@ def _choose_backend(name: str, device: torch.device) -> str:
     if name not in BACKENDS:
         raise AmtError(f"there is no backend '{name}'; choose one of: {', '.join(BACKENDS)}")
     if name == "openvino" and device.type != "cpu":
-        raise AmtError("OpenVINO runs on the CPU; set the device to cpu or the backend to torch")
-    if name == "auto":
-        on_cpu = device.type == "cpu" and importlib.util.find_spec("openvino") is not None
-        return "openvino" if on_cpu else "torch"
-    return name
+        raise AmtError("OpenVINO runs on the CPU; set the device to cpu or the backend to compiled")
+    if name == "compiled" and device.type == "cpu":
+        raise AmtError("CUDA graphs need a GPU; set the backend to openvino or eager")
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "compiled"
+    return "openvino" if importlib.util.find_spec("openvino") is not None else "eager"
 
 
 def _for_inference(model: Amt) -> Amt:
@@ -127,7 +130,7 @@ def _for_inference(model: Amt) -> Amt:
     embeddings: Any = backbone.network.embeddings
     if hasattr(embeddings, "interpolate_pos_encoding"):
         size = model.config.image_size
-        tokens = torch.empty(1, backbone.grid**2 + 1, 1, device=embeddings.cls_token.device)
+        tokens = embeddings.cls_token.expand(1, backbone.grid**2 + 1, -1)  # only its shape counts
         positions = embeddings.interpolate_pos_encoding(tokens, size, size)
         embeddings.position_embeddings = nn.Parameter(positions.detach(), requires_grad=False)
     return model

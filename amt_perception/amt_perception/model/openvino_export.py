@@ -82,7 +82,7 @@ def import_openvino() -> Any:
     except ImportError as error:
         raise AmtError(
             "OpenVINO is not installed; install it with: pip install openvino==2026.4.1, or choose "
-            "the backend torch"
+            "the backend eager"
         ) from error
     return openvino
 
@@ -155,7 +155,7 @@ def _check(packed: PackedAmt, example: tuple[Tensor, Tensor], model: Any) -> Non
     if not difference <= LARGEST_DIFFERENCE:
         raise AmtError(
             f"OpenVINO's results differ from PyTorch's by {difference:.2g}; choose the backend "
-            "torch, or another version of OpenVINO"
+            "eager, or another version of OpenVINO"
         )
 
 

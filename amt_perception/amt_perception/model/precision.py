@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from amt_perception.errors import AmtError
+from amt_perception.model.config import DEVICES, PRECISIONS
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp8")
-DEVICES = ("auto", "cpu", "cuda")
 FP8_CAPABILITY = (8, 9)
 """The first GPUs with float8 matrix units (Ada; Hopper is 9.0)."""
 

@@ -1,0 +1,1 @@
+"""Size, arithmetic and speed of the AMT model."""
