@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from amt_msgs.msg import Contact, HandPose, RetargetStatus
+from amt_msgs.msg import HandPose, RetargetStatus
 
 from amt_perception.estimators.interface import ScaleSource, TrackState
 from amt_perception.hand.joints import JOINT_NAMES, Side
@@ -41,7 +41,6 @@ def test_constants_equal_the_library() -> None:
         assert getattr(RetargetStatus, f"STATE_{state.name}") == state
     for reason in Reason:
         assert getattr(RetargetStatus, f"REASON_{reason.name}") == reason
-    assert Contact.PART_PINKY == 5
 
 
 def test_wire_sizes() -> None:

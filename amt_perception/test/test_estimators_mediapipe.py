@@ -1,5 +1,6 @@
 """The MediaPipe estimator on real pictures, its models, and what it refuses."""
 
+import gc
 import os
 import re
 import struct
@@ -118,6 +119,29 @@ def test_the_same_video_gives_the_same_hands(estimator):
             [estimator.estimate(one, CAMERA, i * FRAME).hands[0].joints for i, one in images]
         )
     assert np.array_equal(runs[0], runs[1])
+
+
+def test_an_estimator_that_is_dropped_is_closed(estimator):
+    dropped = create_estimator("mediapipe")
+    landmarker = dropped._detector._landmarker
+    dropped.itself = dropped  # only the garbage collector can end it
+    del dropped
+    gc.collect()
+    assert not landmarker._handle
+
+
+def test_single_images_find_hands_without_a_second_look(estimator):
+    (image,) = frames(shared("videos/hand_right.mp4"), 1)
+    single = create_estimator("mediapipe", single_images=True)
+    try:
+        found = []
+        for picture in (image, np.zeros_like(image), image):
+            single.reset()
+            found.append(single.estimate(picture, CAMERA, 0.0).hands)
+        assert [len(hands) for hands in found] == [1, 0, 1]
+        np.testing.assert_array_equal(found[0][0].joints, found[2][0].joints)
+    finally:
+        single.close()
 
 
 def test_wrong_input_is_refused(estimator):

@@ -1,8 +1,11 @@
 """`python -m amt_perception.infer` on real pictures and videos: what it writes."""
 
+import itertools
 import json
 import os
 import shutil
+import signal
+import time
 from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 import amt_perception
-from amt_perception.camera.sources import open_source
+from amt_perception.camera.sources import Frame, ImageSource, open_source
 from amt_perception.estimators import mediapipe_models
 from amt_perception.infer.__main__ import main
 from amt_perception.infer.results import Results
@@ -139,6 +142,33 @@ def test_a_video_that_breaks_keeps_what_was_done(tmp_path, capsys):
     assert f"breaks after {count} frames" in said and f"The {count} frames before that are" in said
     assert len(list(open_source(str(out / "broken.overlay.mp4")))) == count
     assert len(Results.load(out / "broken.npz").times) == count
+
+
+class EndlessCamera(ImageSource):
+    """A live source; its owner presses Ctrl-C after some images."""
+
+    name, frame_rate, width, height = "camera 0", 30.0, 640, 480
+    live, frame_count = True, None
+
+    def __iter__(self):
+        for index in itertools.count():
+            if index == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            yield Frame(np.full((480, 640, 3), 90, np.uint8), index / 30.0, index)
+
+
+def test_a_camera_ends_with_ctrl_c_or_with_its_duration(fake_amt, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("amt_perception.infer.run.open_source", lambda *_: EndlessCamera())
+    (tmp_path / "weights").write_bytes(b"")
+    for name, more, counts in (("a", [], (3, 30)), ("b", ["--duration", "0.1"], (3, 4))):
+        options = ["--checkpoint", str(tmp_path / "weights"), "--output", str(tmp_path / name)]
+        assert main(["0", *options, *more]) == 0
+        found = report(tmp_path / name)
+        assert found["complete"] and counts[0] <= len(found["frames"]) < counts[1]
+        assert "camera0.overlay.mp4" in names(tmp_path / name)
+    assert main(["0", *options, *more]) == 1  # a recording is never lost to a second one
+    assert "holds an earlier recording" in capsys.readouterr().err
 
 
 def test_everything_that_amt_says_is_kept(fake_amt, scene, tmp_path):

@@ -87,7 +87,7 @@ def test_a_folded_model_comes_back_exactly_and_can_be_saved_again(path: Path, fo
 
 @pytest.mark.parametrize(
     ("storage", "bytes_a_weight", "furthest"),
-    [("bfloat16", 2.0, 5e-3), ("float16", 2.0, 5e-4), ("int8", 1.0, 1e-2)],
+    [("bfloat16", 2.0, 5e-3), ("float16", 2.0, 5e-4), ("int8", 1.0, 3e-2)],  # of random weights
 )
 def test_smaller_storage_changes_little(
     tmp_path, folded, storage, bytes_a_weight, furthest

@@ -34,6 +34,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--hand", default=defaults["hand"], help="whose hand drives the robot: right or left"
     )
     parser.add_argument("--estimator", default=defaults["estimator"], help="hand estimator")
+    parser.add_argument(
+        "--checkpoint", default=defaults["checkpoint"], help="weights of the AMT model"
+    )
     parser.add_argument("--mano", default=defaults["mano"], help="folder with your MANO files")
     parser.add_argument(
         "--camera-info-file", default=defaults["camera_info_file"], help="calibration YAML"

@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
             "robot": arguments.robot,
             "hand": arguments.hand,
             "estimator": arguments.estimator,
+            "checkpoint": arguments.checkpoint,
             "mano": arguments.mano,
             "camera_info_file": arguments.camera_info_file,
             "velocity_scale": "1.0",  # a simulated arm may move as fast as the real one can

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,9 @@ clips of known hands. (The older `mp.solutions.hands` says the opposite.)"""
 class MediaPipeDetector:
     """MediaPipe follows hands from frame to frame, or searches each image anew."""
 
+    _time_ms: int
+    _used: bool
+
     def __init__(self, max_hands: int = 2, single_images: bool = False) -> None:
         """single_images: images need no order; each is searched with the palm detector.
 
@@ -30,9 +34,7 @@ class MediaPipeDetector:
         """
         self._max_hands = max_hands
         self._single_images = single_images
-        self._landmarker = _open_landmarker(max_hands, single_images)
-        self._time_ms = -1
-        self._used = False
+        self._open()
 
     def detect(self, image: np.ndarray, time: float) -> list[HandDetection]:
         """Hands in an [H, W, 3] uint8 RGB image, not mirrored, each hand once.
@@ -71,13 +73,20 @@ class MediaPipeDetector:
         if self._single_images:
             return
         self.close()
-        self._landmarker = _open_landmarker(self._max_hands, self._single_images)
-        self._time_ms = -1
-        self._used = False
+        self._open()
 
     def close(self) -> None:
         """Stop MediaPipe's threads; without this its `__del__` complains at the program's end."""
-        self._landmarker.close()
+        self._close()
+
+    def _open(self) -> None:
+        self._landmarker = _open_landmarker(self._max_hands, self._single_images)
+        # For a detector that is dropped without `close`: MediaPipe's own `__del__` would wait for a
+        # thread that the garbage collector has ended before it.
+        self._close = weakref.finalize(self, self._landmarker.close)
+        self._close.atexit = False
+        self._time_ms = -1
+        self._used = False
 
 
 def _open_landmarker(max_hands: int, single_images: bool) -> Any:

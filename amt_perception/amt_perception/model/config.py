@@ -208,7 +208,8 @@ BACKBONES = {
 TINY_BACKBONE = BackboneConfig(
     name="tiny",
     family="dinov2",
-    architecture=_vit(96, 4, 4, patch_size=14, image_size=112),
+    # 0.02, transformers' own, is for wide networks: this one would start almost linear.
+    architecture=_vit(96, 4, 4, patch_size=14, image_size=112, initializer_range=0.1),
     frozen_layers=0,
     taps=(1, 2, 3, 4),
 )

@@ -22,6 +22,9 @@ from amt_perception.model.multi_coordinate import MultiCoordinateEncoder
 
 PALM = FRAMES - 1
 _HEATMAP_WIDTH = 64
+_OFFSET_UNIT = 0.2
+"""Offsets of keypoints are predicted in this share of the picture: in whole pictures, each step of
+an optimiser like Adam would throw every keypoint about by many pixels."""
 
 
 @dataclass
@@ -90,7 +93,7 @@ class HandHead(nn.Module):
         shape = shape + self.shape(palm).float()
         logits = (self.query(joints) @ self.key(image).mT).float() / _HEATMAP_WIDTH**0.5
         seen = product(logits.softmax(dim=-1), self.centres)
-        keypoints = seen + view.size * self.offset(joints).float()
+        keypoints = seen + _OFFSET_UNIT * view.size * self.offset(joints).float()
         weights = nn.functional.softplus(self.weight(joints).float())[..., 0] + 1e-3
         nearer = torch.exp(-self.size(palm).float())[:, 0]
         return self.place(pose_6d, shape, keypoints, logits, weights, view.box_depth * nearer, view)

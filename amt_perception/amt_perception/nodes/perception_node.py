@@ -149,6 +149,10 @@ class PerceptionNode(SelfStartingLifecycleNode):
             self._estimator.close()
             self._estimator = None
 
+    def destroy_node(self) -> None:
+        self.cleanup()
+        super().destroy_node()
+
     def _on_info(self, message: CameraInfo) -> None:
         try:
             self._intrinsics = intrinsics_from_message(message)

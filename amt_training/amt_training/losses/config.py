@@ -32,9 +32,11 @@ class LossConfig:
     """Joints after the refinement steps (their mean)."""
     reprojection: float = 0.553
     """Final joints, seen in the picture."""
-    keypoints: float = 0.553
-    """Joints that the network finds in the picture, before they are lifted to 3D."""
-    heatmap: float = 0.05
+    keypoints: float = 4.0
+    """Joints that the network finds in the picture, before they are lifted to 3D. A share of the
+    box is about twice as many LENGTH_UNIT_M at the hand, in each of two directions: this weighs it
+    like joints in space, which else would bend the keypoints to their own use."""
+    heatmap: float = 0.5
     mano_rotation: float = 0.5
     mano_shape: float = 0.05
     vertices: float = 0.5

@@ -171,15 +171,11 @@ class AmtLoss(nn.Module):
         rotation = matches.predicted(output.objects.rotation).mT
         position = matches.predicted(output.objects.position).unsqueeze(1)
         surface = matches.true(true.surface) @ rotation + position
+        annotated = target.contact.points_annotated
         terms = {
             "contact_near_object": proximity_loss(
-                output.contact,
-                surface,
-                matches.sample,
-                config.contact_tolerance,
-                target.contact.points_annotated,
-                weight,
-            )  # fmt: skip
+                output.contact, surface, matches.sample, config.contact_tolerance, annotated, weight
+            )
         }
         if output.vertices is not None:
             terms["physics_penetration"] = penetration_loss(

@@ -57,6 +57,12 @@ class ToyScenes:
     truth: AmtTarget
     """Its keypoints are pixels of the whole picture."""
 
+    def __getitem__(self, index: Tensor) -> ToyScenes:
+        """The chosen scenes; index: [K] int64."""
+        return ToyScenes(
+            self.images[index], self.boxes[index.numpy()], self.side[index], self.truth[index]
+        )
+
     def crops(
         self, size: int, crop_scale: float, shift: np.ndarray | None = None
     ) -> tuple[AmtInput, AmtTarget]:
@@ -81,7 +87,7 @@ class ToyScenes:
 
 
 def make_scenes(count: int, seed: int) -> ToyScenes:
-    """Scenes by chance, right and left hands in turn. Raises AmtError where nothing can be drawn."""
+    """Scenes by chance, right and left hands in turn. Raises AmtError where none can be drawn."""
     random = np.random.default_rng(seed)
     scenes: list[dict[str, Any]] = [{} for _ in range(count)]
     for first, side in enumerate((Side.RIGHT, Side.LEFT)):

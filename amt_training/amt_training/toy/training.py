@@ -1,30 +1,38 @@
-"""Training on toy scenes, as plain as it can be."""
+"""Training the tiny model on toy scenes, as plain as it can be."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from amt_perception.hand.generic import generic_hand
+from amt_perception.hand.joints import Side
 from amt_perception.metrics.pose import mpjpe
 from amt_perception.model.amt import Amt
-from amt_perception.model.interface import AmtInput, AmtOutput
+from amt_perception.model.backbone import RANDOM
+from amt_perception.model.config import model_config
+from amt_perception.model.interface import AmtInput, AmtOutput, ObjectOutput
+from amt_training.losses.config import LossConfig
 from amt_training.losses.targets import AmtTarget
 from amt_training.losses.total import AmtLoss
+from amt_training.toy.scenes import ToyScenes
 
 Batch = tuple[AmtInput, AmtTarget]
+Watch = Callable[[int, dict[str, float]], None]
+BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
 class Schedule:
     """AdamW with a linear warm-up and a cosine."""
 
-    steps: int
+    steps: int = 900
     learning_rate: float = 2e-3
     warm_up: int = 20
     weight_decay: float = 0.01
@@ -37,31 +45,74 @@ class Schedule:
         return 0.5 + 0.5 * math.cos(math.pi * (step - self.warm_up) / (self.steps - self.warm_up))
 
 
+def build(seed: int) -> tuple[Amt, AmtLoss]:
+    """The tiny model with random weights, and the loss.
+
+    Without the noise that keeps a network from learning by heart: here it shall.
+    """
+    torch.manual_seed(seed)
+    config = model_config("tiny")
+    quiet = replace(config.stabilisers, drop_path=0.0, feature_noise=0.0)
+    right_hand = generic_hand(Side.RIGHT)
+    model = Amt(replace(config, stabilisers=quiet), right_hand, RANDOM)
+    return model, AmtLoss(LossConfig(), right_hand)
+
+
+def crops(scenes: ToyScenes, model: Amt) -> Batch:
+    """Crops of all scenes as the model wants them, and the truth about them."""
+    return scenes.crops(model.config.image_size, model.config.crop_scale)
+
+
+def shuffled(inputs: AmtInput, target: AmtTarget, seed: int) -> Iterator[Batch]:
+    """Batches without end: every sample once, in a new order, and again."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        order = torch.randperm(len(inputs.side), generator=generator)
+        for chosen in order.split(BATCH_SIZE):
+            yield inputs[chosen], target[chosen]
+
+
+def shifted(scenes: ToyScenes, model: Amt, reach: float, seed: int) -> Iterator[Batch]:
+    """Batches without end whose crops miss the hand by up to `reach` sides of its box."""
+    random = np.random.default_rng(seed)
+    size, scale = model.config.image_size, model.config.crop_scale
+    while True:
+        chosen = torch.from_numpy(random.choice(len(scenes.boxes), BATCH_SIZE, replace=False))
+        yield scenes[chosen].crops(size, scale, random.uniform(-reach, reach, (BATCH_SIZE, 2)))
+
+
 def train(
-    model: Amt, loss: AmtLoss, batch: Callable[[int], Batch], schedule: Schedule,
-    watch: Callable[[int, dict[str, float]], None],
-) -> None:  # fmt: skip
-    """Train in place; batch: what to learn at a step; watch: is told the terms of every step."""
+    model: Amt, loss: AmtLoss, batches: Iterator[Batch], schedule: Schedule, watch: Watch
+) -> None:
+    """Train in place. watch: is told every step and its terms of the loss."""
     trained = [one for one in (*model.parameters(), *loss.parameters()) if one.requires_grad]
     optimiser = torch.optim.AdamW(
         trained, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
-    model.train()
     for step in range(schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.learning_rate * schedule.factor(step)
-        inputs, target = batch(step)
+        model.train()
+        inputs, target = next(batches)
         result = loss(model(inputs), target, inputs, progress=step / schedule.steps)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         result.total.backward()
         torch.nn.utils.clip_grad_norm_(trained, schedule.gradient_norm)
         optimiser.step()
         watch(step, {name: term.item() for name, term in result.terms.items()})
 
 
+@torch.no_grad()
+def predict(model: Amt, inputs: AmtInput) -> AmtOutput:
+    """In evaluation mode."""
+    model.eval()
+    output: AmtOutput = model(inputs)
+    return output
+
+
 @dataclass(frozen=True)
 class Errors:
-    """Mean over samples."""
+    """Mean over samples and, of joints, over the 21."""
 
     joints_mm: float
     """In the camera's frame."""
@@ -73,21 +124,25 @@ class Errors:
 
 
 def errors(output: AmtOutput, target: AmtTarget) -> Errors:
-    """Of predictions for scenes with one object."""
-    joints, truth = output.joints.detach().numpy(), target.joints.numpy()
-    best = output.objects.confidence.argmax(dim=1)
-    row = torch.arange(len(best))
-    position = output.objects.position[row, best] - target.objects.position[:, 0]
-    turn = _rotation(output.objects.rotation[row, best]).inv() * _rotation(
-        target.objects.rotation[:, 0]
-    )
+    """Of predictions for scenes with one object each."""
+    joints, truth = output.joints.numpy(), target.joints.numpy()
+    best = most_confident(output.objects)
+    offset = best.position - target.objects.position[:, 0]
+    turn = _rotation(best.rotation).inv() * _rotation(target.objects.rotation[:, 0])
     return Errors(
         joints_mm=1e3 * float(mpjpe(joints, truth).mean()),
         relative_joints_mm=1e3 * float(mpjpe(joints, truth, root=0).mean()),
-        object_mm=1e3 * float(position.norm(dim=-1).mean()),
+        object_mm=1e3 * float(offset.norm(dim=-1).mean()),
         object_degrees=float(np.degrees(turn.magnitude()).mean()),
     )
 
 
+def most_confident(objects: ObjectOutput) -> ObjectOutput:
+    """The object of each sample that the model is surest of: [B, ...] without slots."""
+    best = objects.confidence.argmax(dim=1)
+    row = torch.arange(len(best))
+    return objects.each(lambda tensor: tensor[row, best])
+
+
 def _rotation(matrices: Tensor) -> Rotation:
-    return Rotation.from_matrix(matrices.detach().double().numpy())
+    return Rotation.from_matrix(matrices.double().numpy())
