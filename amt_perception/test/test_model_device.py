@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from amt_perception.model.amt import Amt, with_temporal
 from amt_perception.model.config import model_config
-from amt_perception.model.fp8 import to_fp8
+from amt_perception.model.fp8 import Fp8Linear
 from amt_perception.model.packed import PackedAmt, pack_numbers
 from amt_perception.model.precision import autocast, to_bfloat16
 from amt_perception.model.sigma_reparam import fold_sigma_reparam
@@ -71,22 +71,25 @@ def test_bfloat16_keeps_rotations_exact_and_pixels_whole(model: Amt) -> None:
     assert (rough.joints - exact.joints).norm(dim=-1).max() < 0.01
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp8"])
 @torch.no_grad()
-def test_the_whole_model_is_one_graph_for_torch_compile(precision: str) -> None:
-    """As the engine compiles it on a GPU: folded, in its precision, nothing left to Python."""
+def test_the_whole_model_is_one_graph_for_torch_compile() -> None:
+    """As the engine compiles it on a GPU: folded, in bfloat16, nothing left to Python."""
     model = make_model()
     fold_sigma_reparam(model)
     packed = PackedAmt(model)
     inputs = make_inputs(2)
     arguments = (inputs.image[:, 0], pack_numbers(inputs))
     packed(*arguments)  # transformers puts its hooks in place in the first, eager pass
-    if precision == "fp8":
-        to_fp8(model.image_encoder.backbone)
     to_bfloat16(packed)
     compiled = torch.compile(packed, fullgraph=True, dynamic=False, backend="aot_eager")
-    with autocast(torch.device("cpu"), precision):
+    with autocast(torch.device("cpu"), "bf16"):
         expected, found = packed(*arguments), compiled(*arguments)
-    # Float8 has steps of 6 %: fused arithmetic rounds some numbers to another one.
-    joints, largest = 21 * 3, {"bf16": 1e-3, "fp8": 0.02}[precision]
-    assert (found - expected)[:, :joints].abs().max() < largest
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_a_float8_layer_is_one_graph_for_torch_compile() -> None:
+    layer = Fp8Linear(torch.nn.Linear(96, 48))
+    values = torch.randn(2, 33, 96)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=False, backend="aot_eager")
+    assert torch.equal(compiled(values), layer(values))

@@ -186,11 +186,18 @@ def test_openvino_agrees_and_its_cache_is_kept_checked_and_rebuilt(
     monkeypatch.setattr(
         openvino_export, "_export", lambda *arguments: (exports.append(1), export(*arguments))
     )
+    # Every part, each as small as can be: an export takes time for each operation.
+    tiny = model_config("tiny")
+    architecture = tiny.backbone.architecture | {"num_hidden_layers": 1}
+    backbone = replace(tiny.backbone, architecture=architecture, taps=(1,))
+    config = replace(tiny, backbone=backbone, refinement_steps=1)
     inputs = make_inputs(3)
-    expected = tiny_model()(inputs)
+    expected = make_model(config)(inputs)
 
     def engine() -> Engine:
-        return Engine(make_model(), "cpu", "fp32", "openvino", threads=1, cache_folder=tmp_path)
+        return Engine(
+            make_model(config), "cpu", "fp32", "openvino", threads=1, cache_folder=tmp_path
+        )
 
     first = engine()
     found = first.decode([first.encode(inputs)])
@@ -221,8 +228,8 @@ def test_openvino_agrees_and_its_cache_is_kept_checked_and_rebuilt(
     assert max(differences(expected, found).values()) < 1e-3
 
     # Other weights are another export.
-    other = make_model(seed=1)
-    names = {openvino_export._fingerprint(PackedAmt(model)) for model in (other, tiny_model())}
+    models = (make_model(config), make_model(config, seed=1))
+    names = {openvino_export._fingerprint(PackedAmt(model)) for model in models}
     assert len(names) == 2
 
 
