@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from amt_perception.errors import AmtError
 from amt_perception.model.packed import PackedAmt
@@ -116,8 +117,8 @@ def _export(packed: PackedAmt, example: tuple[Tensor, Tensor], folder: Path) -> 
 
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # PyTorch's exporter warns about its own insides
-        program = torch.export.export(packed, example)
-        program = program.run_decompositions({torch.ops.aten.cross.default: _cross})
+        with _PlainProducts():
+            program = torch.export.export(packed, example)
         model = openvino.convert_model(program)
     model.reshape({port: list(one.shape) for port, one in enumerate(example)})
     _check(packed, example, model)
@@ -133,8 +134,16 @@ def _export(packed: PackedAmt, example: tuple[Tensor, Tensor], folder: Path) -> 
         raise
 
 
+class _PlainProducts(TorchFunctionMode):
+    """Cross products as differences of products: OpenVINO's front end knows no other."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return (_cross if func is torch.cross else func)(*args, **(kwargs or {}))
+
+
 def _cross(first: Tensor, second: Tensor, dim: int = -1) -> Tensor:
-    """Cross product from products: OpenVINO's front end knows no other."""
     a, b, c = first.unbind(dim)
     x, y, z = second.unbind(dim)
     return torch.stack([b * z - c * y, c * x - a * z, a * y - b * x], dim=dim)
