@@ -20,7 +20,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
     options = parser.parse_args()
     out = ["--out", str(options.out)]
-    commands = [["benchmarks.image_transport", *out], ["benchmarks.generic_hand", *out]]
+    commands = [
+        [f"benchmarks.{name}", *out] for name in ("image_transport", "generic_hand", "model")
+    ]
     if options.data is None:
         commands.append(["benchmarks.pipeline", *out])
         print("Hand tracking and grasps are left out: give real data (make bench DATA=folder).")

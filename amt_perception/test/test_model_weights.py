@@ -17,7 +17,13 @@ from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side
 from amt_perception.model.baseline import TINY_BASELINE, BaselineModel
 from amt_perception.model.sigma_reparam import fold_sigma_reparam
-from amt_perception.model.weights import load_checkpoint, read_info, save_checkpoint
+from amt_perception.model.weights import (
+    _pack,
+    _unpack,
+    load_checkpoint,
+    read_info,
+    save_checkpoint,
+)
 
 from .model_inputs import make_inputs, make_model, tiny_model
 
@@ -99,6 +105,13 @@ def test_smaller_storage_changes_little(
     assert (path.stat().st_size - header) / weights < 1.1 * bytes_a_weight
     shift = (joints(load_checkpoint(path, HAND)) - joints(folded)).norm(dim=-1)
     assert 0.0 < shift.max() < furthest
+
+
+def test_int8_rows_have_scales_of_their_own() -> None:
+    matrix = torch.randn(6, 40) * 10.0 ** torch.arange(-3.0, 3.0)[:, None]
+    found = _unpack(_pack({"weight": matrix}, "int8"))["weight"]
+    step = matrix.abs().amax(dim=1, keepdim=True) / 127.0
+    assert ((found - matrix).abs() <= 0.501 * step).all()
 
 
 def test_another_hand_is_refused_unless_allowed(path: Path, folded) -> None:

@@ -59,8 +59,6 @@ def measure(device: str, seconds: float, threads: int) -> dict[str, Any]:
         "timed": timed,
     }
     estimators = variants(timed, device)
-    if not on_gpu:
-        torch.set_num_threads(threads)  # OpenVINO's engines have set it to 1
     rate = matmul_rate(choose_device(device), seconds)
     report["matmul_tflops"] = rate / 1e12
     table: dict[str, dict[str, Any]] = {label: {} for label in estimators}

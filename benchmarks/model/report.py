@@ -41,7 +41,8 @@ def as_markdown(report: dict[str, Any]) -> str:
         "",
         f"## Latency of `{report['timed']}`, p50 / p99 (ms), and share of the matmul rate",
         "",
-        "From uint8 images of 1280 x 720 on the device, one hand each, to results on the host. "
+        "From uint8 images of 1280 x 720 on the device, one hand each, to results on the host"
+        f"{'' if report['gpu'] else '; one CPU thread'}. "
         f"Matrix product of the same run: {report['matmul_tflops']:.2f} TFLOP/s.",
         "",
         "| variant | " + " | ".join(f"batch {key[1:]}" for key in _batches(report)) + " |",
