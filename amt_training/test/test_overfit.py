@@ -7,7 +7,7 @@ import torch
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 
-from amt_training.losses.targets import AmtTarget
+from amt_perception.model.interface import CONFIDENT_DISTANCE_M
 from amt_training.toy.scenes import make_scenes
 from amt_training.toy.training import (
     Schedule,
@@ -22,7 +22,8 @@ from amt_training.toy.training import (
 
 SEED = 0
 REACH = 1.0
-"""Crops of the second part miss the hand by up to so many sides of its box."""
+"""Shifted crops miss the hand by up to so many sides of its box: about a fifth of all joints fall
+outside the picture."""
 
 
 def nothing(step: int, terms: dict[str, float]) -> None:
@@ -43,42 +44,43 @@ def scenes():
 
 
 @pytest.fixture(scope="module")
-def trained(scenes):
+def learned(scenes):
+    """Model, loss and how the training went."""
     model, loss = build(SEED)
     inputs, target = crops(scenes, model)
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     train(model, loss, shuffled(inputs, target, SEED), Schedule(), nothing)
-    print(f"\ntrained in {time.perf_counter() - start:.0f} s")
-    return model, loss, inputs, target
-
-
-def test_learns_hands_to_millimetres_and_objects_to_a_degree(trained):
-    model, _, inputs, target = trained
+    wall, processor = time.perf_counter() - start, time.process_time() - processor
     found = errors(predict(model, inputs), target)
-    print(f"\n{found}")
+    print(f"\n{found} after {wall:.0f} s ({processor:.0f} s of CPU time)")
+    return model, loss, found
+
+
+def test_learns_hands_to_millimetres_and_objects_to_a_degree(learned):
+    _, _, found = learned
     assert found.joints_mm < 3.0
-    assert found.object_degrees < 1.0
     assert found.relative_joints_mm < 3.0
     assert found.object_mm < 3.0
+    assert found.object_degrees < 1.0
 
 
-def test_joints_outside_the_picture_have_low_confidence(trained, scenes):
-    model, loss, *_ = trained
-    train(model, loss, shifted(scenes, model, REACH, SEED), Schedule(150, 5e-4), nothing)
-    fresh = shifted(scenes, model, REACH, SEED + 1)  # other shifts of the same scenes
-    inside, outside = [], []
-    for _ in range(8):
+def test_joints_outside_the_picture_have_low_confidence(learned, scenes):
+    model, loss, _ = learned
+    train(model, loss, shifted(scenes, model, REACH, SEED), Schedule(steps=600), nothing)
+    fresh = shifted(scenes, model, REACH, SEED + 1)  # the same scenes, shifted in other ways
+    confidence, seen, close = [], [], []
+    for _ in range(16):
         inputs, target = next(fresh)
         output = predict(model, inputs)
-        seen = in_picture(target, inputs.image.shape[-1])
-        inside.append(output.joint_confidence[seen])
-        outside.append(output.joint_confidence[~seen])
-    sure, unsure = torch.cat(inside), torch.cat(outside)
-    print(f"\nconfidence {sure.mean():.2f} inside, {unsure.mean():.2f} outside the picture")
-    assert len(unsure) > 200
-    assert unsure.mean() < 0.5 * sure.mean()
-
-
-def in_picture(target: AmtTarget, size: int) -> torch.Tensor:
-    """[B, 21] whether the picture shows the place of a joint."""
-    return ((target.keypoints > -0.5) & (target.keypoints < size - 0.5)).all(-1)
+        size = inputs.image.shape[-1]
+        seen.append(((target.keypoints > -0.5) & (target.keypoints < size - 0.5)).all(-1))
+        confidence.append(output.joint_confidence)
+        close.append((output.joints - target.joints).norm(dim=-1) < CONFIDENT_DISTANCE_M)
+    confidence, seen, close = torch.cat(confidence), torch.cat(seen), torch.cat(close)
+    for name, which in (("inside", seen), ("outside", ~seen)):
+        print(
+            f"\n{name}: confidence {confidence[which].mean():.2f}, within 2 cm "
+            f"{close[which].float().mean():.2f}"
+        )
+    assert (~seen).float().mean() > 0.1
+    assert confidence[~seen].mean() < 0.5 * confidence[seen].mean()

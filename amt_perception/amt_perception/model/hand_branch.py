@@ -135,7 +135,7 @@ class HandBranch(nn.Module):
                 f"there is no multi_coordinate '{config.multi_coordinate}'; choose full, "
                 "translation or none"
             )
-        self.queries = nn.Parameter(0.02 * torch.randn(FRAMES, config.width))
+        self.queries = nn.Parameter(torch.randn(FRAMES, config.width))
         self.decoder = Decoder(config, config.hand_layers)
         self.first = HandHead(config, layer, grid)
         self.looks_at_vertices = config.multi_coordinate != "none"

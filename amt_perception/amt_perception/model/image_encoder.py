@@ -60,14 +60,13 @@ class ImageEncoder(nn.Module):
 
 
 def _sines(grid: int, width: int) -> Tensor:
-    """[N, width] where each patch is, row by row: sines of both coordinates, of unit size.
+    """[grid * grid, width] where each patch is, row by row: sines of column and row.
 
-    As in MAE (He et al., CVPR 2022). Small random numbers instead would leave a decoder almost
-    blind to places at first.
+    The start of the learned embedding, as in MAE (He et al., CVPR 2022), half as large as the
+    normalised features that it is added to.
     """
     frequencies = 100.0 ** -torch.linspace(0.0, 1.0, width // 4)
-    angles = torch.arange(grid)[:, None] * frequencies  # [grid, width / 4]
-    sines = torch.cat([angles.sin(), angles.cos()], dim=-1)
-    rows = sines[:, None].expand(-1, grid, -1)
-    columns = sines[None].expand(grid, -1, -1)
-    return 2.0**0.5 * torch.cat([columns, rows], dim=-1).flatten(0, 1)
+    angles = torch.arange(grid)[:, None] * frequencies
+    sines = 0.5**0.5 * torch.cat([angles.sin(), angles.cos()], dim=-1)  # [grid, width / 2]
+    columns, rows = sines.expand(grid, -1, -1), sines[:, None].expand(-1, grid, -1)
+    return torch.cat([columns, rows], dim=-1).flatten(0, 1)

@@ -32,8 +32,9 @@ BATCH_SIZE = 16
 class Schedule:
     """AdamW with a linear warm-up and a cosine."""
 
-    steps: int = 900
+    steps: int = 1000
     learning_rate: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.98)
     warm_up: int = 20
     weight_decay: float = 0.01
     gradient_norm: float = 1.0
@@ -87,7 +88,10 @@ def train(
     """Train in place. watch: is told every step and its terms of the loss."""
     trained = [one for one in (*model.parameters(), *loss.parameters()) if one.requires_grad]
     optimiser = torch.optim.AdamW(
-        trained, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        trained,
+        lr=schedule.learning_rate,
+        betas=schedule.betas,
+        weight_decay=schedule.weight_decay,
     )
     for step in range(schedule.steps):
         for group in optimiser.param_groups:
