@@ -46,6 +46,8 @@ def measure(device: str, seconds: float, threads: int) -> dict[str, Any]:
         "frozen": sizes["large"]["frozen"],
         "gpu": torch.cuda.get_device_name() if on_gpu else None,
         "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "load_average_before": os.getloadavg()[0],
         "torch": torch.__version__,
         "weights": "random",
         "sizes": sizes,

@@ -27,7 +27,9 @@ def as_markdown(report: dict[str, Any]) -> str:
         "# The model: size, arithmetic, speed",
         "",
         f"`make bench-model` on {where}, PyTorch {report['torch']}. Weights are random: speed does",
-        "not mind, and the shift of joints by fp8 is that of a random network.",
+        "not mind, and the shift of joints by fp8 is that of a random network. Before it started,",
+        f"{report['load_average_before']:.1f} of the {report['cores']} cores were busy with other "
+        "things.",
         "",
         "| figure | bar | here |",
         "|---|---|---|",
