@@ -28,8 +28,7 @@ def as_markdown(report: dict[str, Any]) -> str:
         "",
         f"`make bench-model` on {where}, PyTorch {report['torch']}. Weights are random: speed does",
         "not mind, and the shift of joints by fp8 is that of a random network. Before it started,",
-        f"{report['load_average_before']:.1f} of the {report['cores']} cores were busy with other "
-        "things.",
+        f"the load average of its {report['cores']} cores was {report['load_average_before']:.1f}.",
         "",
         "| figure | bar | here |",
         "|---|---|---|",
