@@ -37,9 +37,9 @@ class LossConfig:
     box is about twice as many LENGTH_UNIT_M at the hand, in each of two directions: this weighs it
     like joints in space, which else would bend the keypoints to their own use."""
     heatmap: float = 0.5
-    mano_rotation: float = 2.0
+    mano_rotation: float = 1.0
     mano_shape: float = 0.05
-    vertices: float = 1.0
+    vertices: float = 0.5
     sigma: float = 0.02
     """Predicted standard deviations of the joints."""
     object_position: float = 0.822
