@@ -21,9 +21,9 @@ from amt_training.toy.training import (
 )
 
 SEED = 0
-REACH = 1.0
-"""Shifted crops miss the hand by up to so many sides of its box: about a fifth of all joints fall
-outside the picture."""
+REACH = 1.6
+"""Shifted crops miss the hand by up to so many sides of its box. With half of it most hands stay
+half in view, and a model that knows the scenes by heart rightly trusts what it cannot see."""
 
 
 def nothing(step: int, terms: dict[str, float]) -> None:
@@ -77,10 +77,12 @@ def test_joints_outside_the_picture_have_low_confidence(learned, scenes):
         confidence.append(output.joint_confidence)
         close.append((output.joints - target.joints).norm(dim=-1) < CONFIDENT_DISTANCE_M)
     confidence, seen, close = torch.cat(confidence), torch.cat(seen), torch.cat(close)
+    mean, truth = {}, {}
     for name, which in (("inside", seen), ("outside", ~seen)):
-        print(
-            f"\n{name}: confidence {confidence[which].mean():.2f}, within 2 cm "
-            f"{close[which].float().mean():.2f}"
-        )
-    assert (~seen).float().mean() > 0.1
-    assert confidence[~seen].mean() < 0.5 * confidence[seen].mean()
+        mean[name] = confidence[which].mean().item()
+        truth[name] = close[which].float().mean().item()
+        print(f"\n{name}: confidence {mean[name]:.2f}, within 2 cm {truth[name]:.2f}")
+    assert (~seen).float().mean() > 0.2
+    assert mean["outside"] < 0.5 * mean["inside"]
+    for name in mean:
+        assert abs(mean[name] - truth[name]) < 0.15
