@@ -1,14 +1,20 @@
 """The tiny model learns 64 rendered scenes by heart, on the CPU, and knows what it cannot see."""
 
+import copy
 import time
 
+import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 
-from amt_perception.model.interface import CONFIDENT_DISTANCE_M
-from amt_training.toy.scenes import make_scenes
+from amt_perception.estimators.amt import AmtEstimator
+from amt_perception.estimators.hand_box import HandBox
+from amt_perception.hand.joints import Side
+from amt_perception.model.interface import CONFIDENT_DISTANCE_M, LEFT
+from amt_perception.model.weights import save_checkpoint
+from amt_training.toy.scenes import CAMERA, make_scenes
 from amt_training.toy.training import (
     Schedule,
     build,
@@ -64,9 +70,29 @@ def test_learns_hands_to_millimetres_and_objects_to_a_degree(learned):
     assert found.object_degrees < 1.0
 
 
+@pytest.mark.parametrize(("storage", "shift_mm"), [("float32", 0.05), ("int8", 0.5)])
+def test_estimator_finds_what_the_model_has_learned(learned, scenes, tmp_path, storage, shift_mm):
+    """From the whole picture and a box through checkpoint, crop, engine and results."""
+    model, _, found = learned
+    save_checkpoint(tmp_path / "toy.safetensors", model, {}, storage)
+    estimator = AmtEstimator.load(tmp_path / "toy.safetensors", device="cpu", backend="eager")
+    images = list(scenes.images.permute(0, 2, 3, 1).numpy())
+    sides = [Side.LEFT if side == LEFT else Side.RIGHT for side in scenes.side]
+    boxes = [[HandBox(*box, side)] for box, side in zip(scenes.boxes, sides, strict=True)]
+    results = estimator(images, [CAMERA] * len(images), boxes)
+    joints = np.stack([result.hands[0].joints for result in results])
+    error = 1e3 * np.linalg.norm(joints - scenes.truth.joints.numpy(), axis=-1).mean()
+    assert error == pytest.approx(found.joints_mm, abs=shift_mm)
+    assert [result.hands[0].side for result in results] == sides
+    for result, position in zip(results, scenes.truth.objects.position[:, 0], strict=True):
+        assert result.objects
+        assert np.linalg.norm(result.objects[0].position - position.numpy()) < 0.01
+
+
 def test_joints_outside_the_picture_have_low_confidence(learned, scenes):
     model, loss, _ = learned
-    train(model, loss, shifted(scenes, model, REACH, SEED), Schedule(steps=600), nothing)
+    model = copy.deepcopy(model)
+    train(model, loss, shifted(scenes, model, REACH, SEED), Schedule(steps=400), nothing)
     fresh = shifted(scenes, model, REACH, SEED + 1)  # the same scenes, shifted in other ways
     confidence, seen, close = [], [], []
     for _ in range(16):

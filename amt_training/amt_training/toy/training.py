@@ -26,6 +26,9 @@ from amt_training.toy.scenes import ToyScenes
 Batch = tuple[AmtInput, AmtTarget]
 Watch = Callable[[int, dict[str, float]], None]
 BATCH_SIZE = 16
+OBJECT_ROTATION = 1.5
+"""Weight of this loss. With the usual one, the last one or two of 64 boxes are still turning (by 20
+to 40 degrees, the others are within 0.1) when the learning rate has become small."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def build(seed: int) -> tuple[Amt, AmtLoss]:
     quiet = replace(config.stabilisers, drop_path=0.0, feature_noise=0.0)
     right_hand = generic_hand(Side.RIGHT)
     model = Amt(replace(config, stabilisers=quiet), right_hand, RANDOM)
-    return model, AmtLoss(LossConfig(), right_hand)
+    return model, AmtLoss(LossConfig(object_rotation=OBJECT_ROTATION), right_hand)
 
 
 def crops(scenes: ToyScenes, model: Amt) -> Batch:
@@ -92,6 +95,7 @@ def train(
         lr=schedule.learning_rate,
         betas=schedule.betas,
         weight_decay=schedule.weight_decay,
+        fused=True,
     )
     for step in range(schedule.steps):
         for group in optimiser.param_groups:
