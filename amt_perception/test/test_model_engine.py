@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import re
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -294,3 +298,14 @@ def test_recorded_graphs_give_what_the_model_gives(precision: str) -> None:
         found = engine.decode([engine.encode(replace(inputs, image=inputs.image.cuda()))])
     shift = (found.joints - expected.joints).norm(dim=-1).max()
     assert shift < {"fp32": 1e-3, "bf16": 0.02, "fp8": 0.05}[precision]
+
+
+def test_ctrl_c_still_works_after_openvino() -> None:
+    """A library that OpenVINO looks into takes the thread's signal stack away with it."""
+    pytest.importorskip("openvino")
+    engine = Engine(make_model(), "cpu", backend="openvino")
+    del engine
+    gc.collect()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1.0)

@@ -6,13 +6,17 @@ minute, so it is kept under a name that stands for everything that it was made f
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,30 @@ _MODEL, _SUMS = "model.xml", "sha256.json"
 _log = logging.getLogger(__name__)
 
 
+class _Stack(ctypes.Structure):
+    """stack_t of sigaltstack(2) on Linux."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def _own_signal_stack() -> Iterator[None]:
+    """Gives this thread its own stack for signals back.
+
+    A library that OpenVINO opens to see what devices there are puts a stack of its own in place of
+    Python's and is closed again: the next Ctrl-C would run on memory that is gone.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    system, before = ctypes.CDLL(None), _Stack()
+    system.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        system.sigaltstack(ctypes.byref(before), None)
+
+
 class OpenVinoRunner:
     """Runs the packed model one sample at a time.
 
@@ -40,6 +68,7 @@ class OpenVinoRunner:
     is missing, the CPU lacks bfloat16, or the export does not agree with the model.
     """
 
+    @_own_signal_stack()
     def __init__(
         self,
         packed: PackedAmt,
