@@ -92,7 +92,7 @@ def test_estimator_finds_what_the_model_has_learned(learned, scenes, tmp_path, s
 def test_joints_outside_the_picture_have_low_confidence(learned, scenes):
     model, loss, _ = learned
     model = copy.deepcopy(model)
-    train(model, loss, shifted(scenes, model, REACH, SEED), Schedule(steps=400), nothing)
+    train(model, loss, shifted(scenes, model, REACH, SEED), Schedule(steps=600), nothing)
     fresh = shifted(scenes, model, REACH, SEED + 1)  # the same scenes, shifted in other ways
     confidence, seen, close = [], [], []
     for _ in range(16):
