@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from types import FrameType
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -60,8 +61,7 @@ def run_nodes(
         NodeFailureError,
         ParameterException,
     )
-    # Until the nodes are there, both signals break off their making wherever it is.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    told_to_end = _break_off_when_told()
     parent = os.getppid()
     nodes: Sequence[Node] = ()
     code = 0
@@ -69,6 +69,8 @@ def run_nodes(
         _init_rclpy()
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
         nodes = make_nodes()
+        if told_to_end.is_set():
+            return 0  # a library has swallowed the KeyboardInterrupt
         gc.collect()
         gc.freeze()  # what lives as long as the nodes is never scanned again: no pauses of 50 ms
         executor = SingleThreadedExecutor()
@@ -79,13 +81,15 @@ def run_nodes(
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except expected as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr, flush=True)
-        code = 1
-    except Exception:
-        if rclpy.ok():
+    except Exception as error:
+        if told_to_end.is_set():
+            pass  # ctypes, for one, makes an ArgumentError of a KeyboardInterrupt
+        elif isinstance(error, expected):
+            print(f"error: {_one_line(error)}", file=sys.stderr, flush=True)
+            code = 1
+        elif rclpy.ok():
             raise
-        # A signal has shut rclpy down, and the call that was under way failed for that reason.
+        # Else a signal has shut rclpy down, and the call that was under way failed for that reason.
     finally:
         # A second Ctrl-C (launch passes it on to processes that the terminal has told already)
         # must not break off the clean end.
@@ -95,6 +99,22 @@ def run_nodes(
             node.destroy_node()
         rclpy.try_shutdown()
     return code
+
+
+def _break_off_when_told() -> threading.Event:
+    """Until the nodes are there, SIGINT and SIGTERM break off their making wherever it is.
+
+    Returns what is set once one has come: the KeyboardInterrupt itself may become another error.
+    """
+    told = threading.Event()
+
+    def break_off(number: int, frame: FrameType | None) -> None:
+        told.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, break_off)
+    return told
 
 
 def _init_rclpy() -> None:

@@ -1,0 +1,122 @@
+"""The one sample type: a hand in a picture, with everything that is known about it.
+
+Camera frame with OpenCV axes, metres, radians; pixels have their centres at whole numbers. Every
+data set brings its labels into this form when it loads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from amt_perception.errors import AmtError
+from amt_perception.hand.joints import Side
+
+
+class SampleError(AmtError):
+    """A sample that cannot be read; the message names its file."""
+
+
+class Entry(NamedTuple):
+    """Which hand in which picture, known without reading the picture."""
+
+    sequence: str
+    """Entries of the same sequence show the same hand through the same camera."""
+    frame: int
+    """Number in the sequence; the next frame has the next number."""
+    side: Side
+
+
+@dataclass(frozen=True)
+class ManoLabel:
+    """A MANO pose in the canonical form; the wrist is where `HandSample.joints` has it."""
+
+    pose: np.ndarray
+    """[16, 3] axis-angle of the joints in MANO's order, of the sample's own side, mean pose
+    included; the first one turns the hand in the camera's frame."""
+    shape: np.ndarray
+    """[10] of the right hand's model; a left hand is its mirror image."""
+
+
+@dataclass(frozen=True)
+class ObjectLabel:
+    """An object in the picture."""
+
+    class_index: int
+    """Index into `AmtConfig.object_classes`."""
+    pose: np.ndarray
+    """[4, 4] from the object's frame to the camera's."""
+
+
+@dataclass(frozen=True)
+class ContactLabel:
+    """Where the hand touches."""
+
+    part: np.ndarray
+    """[6] int: 1, 0 or UNKNOWN for each of HAND_PARTS."""
+    points: np.ndarray | None
+    """[L, 3] contact points (m), none of them for no contact; None when they are not known."""
+    interaction: int
+    """Index into INTERACTIONS, or UNKNOWN."""
+
+
+@dataclass(frozen=True)
+class HandSample:
+    """One hand in one picture."""
+
+    key: str
+    """Names the sample in logs and results, such as
+    20200709-subject-01/20200709_141754/836212060125/000012."""
+    image: np.ndarray
+    """[H, W, 3] uint8 RGB."""
+    camera: np.ndarray
+    """[3, 3] camera matrix of a picture without distortion."""
+    side: Side
+    hand_box: np.ndarray
+    """[4] x, y, width, height (pixels): around the 21 joints unless another source is named."""
+    joints: np.ndarray
+    """[21, 3] in the project's order with the data set's own fingertips; NaN where not known."""
+    mano: ManoLabel | None = None
+    objects: tuple[ObjectLabel, ...] | None = None
+    """None when nobody annotated objects; empty when there are none."""
+    contact: ContactLabel | None = None
+
+
+@dataclass(frozen=True)
+class ObjectModel:
+    """What is known of a class of objects."""
+
+    points: np.ndarray
+    """[P, 3] on the surface, in the object's frame (m)."""
+    normals: np.ndarray
+    """[P, 3] unit normals there, outwards."""
+    symmetry_rotations: np.ndarray = field(default_factory=lambda: np.eye(3)[None])
+    """[K, 3, 3] turns after which it looks the same, the identity among them."""
+    symmetry_axis: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    """[3] unit axis about which any turn leaves its look unchanged; zero for none."""
+
+
+class HandDataset(Protocol):
+    """A data set, or one split of it. Made without reading pictures."""
+
+    @property
+    def name(self) -> str:
+        """For tables: the data set and its split, such as 'DexYCB s0 test'."""
+
+    @property
+    def tip_vertices(self) -> Mapping[Side, Sequence[int]]:
+        """Five vertices, thumb to pinky: what this data set calls fingertips."""
+
+    @property
+    def object_models(self) -> Mapping[int, ObjectModel]:
+        """By class index; empty when the meshes are not at hand."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """All samples, those without a valid hand left out; entries of a sequence in order."""
+
+    def sample(self, index: int) -> HandSample:
+        """Read one. Raises SampleError when a file is missing or damaged."""
