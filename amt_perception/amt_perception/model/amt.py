@@ -170,3 +170,16 @@ def freeze_spatial(model: Amt) -> None:
 def with_temporal(config: AmtConfig, layers: int = 2) -> AmtConfig:
     """The configuration of stage 2."""
     return replace(config, temporal_layers=layers)
+
+
+def add_temporal(model: Amt, layers: int = 2) -> None:
+    """Give a model of stage 1 a new temporal encoder, which changes nothing yet.
+
+    Raises AmtError when it has one.
+    """
+    if model.temporal is not None:
+        raise AmtError("the model has a temporal encoder already")
+    model.config = with_temporal(model.config, layers)
+    model.temporal = TemporalEncoder(model.config, model.hand_layer)
+    if model.config.stabilisers.sigma_reparam:
+        add_sigma_reparam(model.temporal)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 import torch
@@ -30,14 +31,19 @@ class TargetBuilder(nn.Module):
     and contacts found from geometry need the models of all of them.
     """
 
-    shape_mirror: Tensor
+    own_tips: Tensor
+    part: Tensor
+    object_rotations: Tensor
+    object_axis: Tensor
+    object_surface: Tensor
+    object_normals: Tensor
 
     def __init__(
         self,
         right_hand: HandModelData,
         tip_vertices: Mapping[Side, Sequence[int]],
         object_models: Mapping[int, ObjectModel],
-        classes: Set[int],
+        classes: AbstractSet[int],
     ) -> None:
         super().__init__()
         self.layer = HandLayer(right_hand)
