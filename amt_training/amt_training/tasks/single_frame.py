@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import torch
 from torch import Tensor, nn
 
 from amt_perception.model.amt import Amt
@@ -11,6 +14,7 @@ from amt_perception.model.stabilisers import mix_up
 from amt_training.data.labels import Labels
 from amt_training.data.targets import TargetBuilder
 from amt_training.losses.total import AmtLoss, Loss
+from amt_training.tasks.validation import mean_errors
 
 Batch = tuple[AmtInput, Labels]
 
@@ -51,7 +55,7 @@ class SingleFrameTask(nn.Module):
         loss: Loss = self.loss(output, self.targets(labels), inputs, progress, sample_weight=share)
         return loss
 
-    def predict(self, batch: Batch) -> AmtOutput:
-        """What the model says about a batch."""
-        output: AmtOutput = self.model(batch[0])
-        return output
+    @torch.no_grad()
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Errors over held-out batches; see `validation.mean_errors`."""
+        return mean_errors((self.model(inputs), self.targets(labels)) for inputs, labels in batches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -10,12 +11,13 @@ from torch import nn
 from amt_perception.errors import AmtError
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.amt import Amt, add_temporal, freeze_spatial
-from amt_perception.model.interface import AmtOutput
 from amt_perception.model.weights import load_checkpoint, read_info
+from amt_training.data.labels import Labels
 from amt_training.data.targets import TargetBuilder
 from amt_training.losses.temporal import AttentionEntropy
 from amt_training.losses.total import AmtLoss, Loss
 from amt_training.tasks.single_frame import Batch
+from amt_training.tasks.validation import mean_errors
 
 
 class TemporalTask(nn.Module):
@@ -64,10 +66,18 @@ class TemporalTask(nn.Module):
         )  # fmt: skip
         return loss
 
-    def predict(self, batch: Batch) -> AmtOutput:
-        """What the model says about the windows' last frames."""
-        output: AmtOutput = self.model(batch[0])
-        return output
+    @torch.no_grad()
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Errors of the last frames of held-out windows; see `validation.mean_errors`."""
+        return mean_errors(
+            (self.model(inputs), self.targets(last_frames(labels, inputs.image.shape[1])))
+            for inputs, labels in batches
+        )
+
+
+def last_frames(labels: Labels, frames: int) -> Labels:
+    """Labels [B] of the last frames of windows [B * frames]."""
+    return labels[torch.arange(frames - 1, len(labels.side), frames, device=labels.side.device)]
 
 
 def stage_two_model(stage_one: Path, right_hand: HandModelData, layers: int) -> Amt:
