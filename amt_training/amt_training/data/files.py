@@ -12,24 +12,17 @@ import numpy as np
 import yaml
 
 from amt_perception.array_pickle import ArrayUnpickler
+from amt_perception.camera.folder import read_image
 from amt_perception.errors import AmtError
 from amt_training.data.sample import SampleError
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """[H, W, 3] uint8 RGB of a JPEG, PNG or WebP file. Raises SampleError."""
+    """[H, W, 3] uint8 RGB. Raises SampleError when it is missing or not complete."""
     try:
-        import cv2
-    except ImportError as error:
-        raise AmtError(
-            "Reading pictures needs OpenCV: pip install opencv-contrib-python"
-        ) from error
-
-    contents = np.frombuffer(_read(path), np.uint8)
-    picture = cv2.imdecode(contents, cv2.IMREAD_COLOR) if contents.size else None
-    if picture is None:
-        raise SampleError(f"{path} is damaged: it is not a whole picture; unpack it anew.")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        return read_image(path)
+    except AmtError as error:
+        raise SampleError(str(error)) from error
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
