@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 
 import numpy as np
 import torch
@@ -20,15 +18,13 @@ from amt_training.data.labels import MAX_CONTACTS, Labels
 from amt_training.data.sample import ObjectModel
 from amt_training.losses.targets import UNKNOWN, AmtTarget, ContactTarget, ObjectTarget
 
-_log = logging.getLogger(__name__)
-
 
 class TargetBuilder(nn.Module):
     """Labels to `AmtTarget`s: meshes, keypoints, surfaces and contacts are computed, not stored.
 
     right_hand: the model's hand. tip_vertices: what the data set calls fingertips; targets have the
-    project's. object_models: by class index. classes: those that occur in the data set; surfaces
-    and contacts found from geometry need the models of all of them.
+    project's. object_models: by class index, of all classes that occur or empty; without them there
+    are no surfaces, and no contacts that nobody annotated.
     """
 
     own_tips: Tensor
@@ -43,7 +39,6 @@ class TargetBuilder(nn.Module):
         right_hand: HandModelData,
         tip_vertices: Mapping[Side, Sequence[int]],
         object_models: Mapping[int, ObjectModel],
-        classes: AbstractSet[int],
     ) -> None:
         super().__init__()
         self.layer = HandLayer(right_hand)
@@ -52,13 +47,7 @@ class TargetBuilder(nn.Module):
         part = PART_OF_JOINT[right_hand.weights.argmax(axis=1)]
         self.register_buffer("own_tips", torch.from_numpy(tips), persistent=False)
         self.register_buffer("part", torch.from_numpy(part), persistent=False)
-        missing = sorted(classes - object_models.keys())
-        self.has_surfaces = bool(classes) and not missing
-        if missing:
-            _log.warning(
-                "The meshes of %d of %d classes of objects are not at hand: no training of "
-                "penetration and of contacts with surfaces.", len(missing), len(classes),
-            )  # fmt: skip
+        self.has_surfaces = bool(object_models)
         self._add_object_tables(object_models)
 
     def _add_object_tables(self, models: Mapping[int, ObjectModel]) -> None:
@@ -80,7 +69,11 @@ class TargetBuilder(nn.Module):
 
     @torch.no_grad()
     def forward(self, labels: Labels) -> AmtTarget:
-        """The truth in the frame and the pixels of the labels' picture."""
+        """The truth in the frame and the pixels of the labels' picture, in float32."""
+        with torch.autocast(labels.joints.device.type, enabled=False):
+            return self._target(labels)
+
+    def _target(self, labels: Labels) -> AmtTarget:
         rotation = rotation_matrices(labels.mano_pose)
         vertices = self.vertices(rotation, labels)
         joints = self._with_our_tips(labels, vertices)

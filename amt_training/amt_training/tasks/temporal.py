@@ -12,7 +12,6 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.amt import Amt, add_temporal, freeze_spatial
 from amt_perception.model.weights import load_checkpoint, read_info
-from amt_training.data.labels import Labels
 from amt_training.data.targets import TargetBuilder
 from amt_training.losses.temporal import AttentionEntropy
 from amt_training.losses.total import AmtLoss, Loss
@@ -23,7 +22,7 @@ from amt_training.tasks.validation import mean_errors
 class TemporalTask(nn.Module):
     """Trains a model's temporal encoder: pose, shape and place of the last frame, and its motion.
 
-    Labels are those of all frames of all windows [B * T].
+    Labels are those of all frames of all windows, [B, T, ...].
     """
 
     def __init__(self, model: Amt, loss: AmtLoss, targets: TargetBuilder) -> None:
@@ -52,6 +51,7 @@ class TemporalTask(nn.Module):
         """The loss of the windows' last frames; progress: share of the training that is done."""
         inputs, labels = batch
         frames = inputs.image.shape[1]
+        labels = labels.each(lambda tensor: tensor.flatten(0, 1))
         with torch.no_grad():
             tokens = self.model.encode_frame(inputs.flat()).by_frame(frames)
         with self._entropy:
@@ -70,14 +70,9 @@ class TemporalTask(nn.Module):
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Errors of the last frames of held-out windows; see `validation.mean_errors`."""
         return mean_errors(
-            (self.model(inputs), self.targets(last_frames(labels, inputs.image.shape[1])))
+            (self.model(inputs), self.targets(labels.each(lambda tensor: tensor[:, -1])))
             for inputs, labels in batches
         )
-
-
-def last_frames(labels: Labels, frames: int) -> Labels:
-    """Labels [B] of the last frames of windows [B * frames]."""
-    return labels[torch.arange(frames - 1, len(labels.side), frames, device=labels.side.device)]
 
 
 def stage_two_model(stage_one: Path, right_hand: HandModelData, layers: int) -> Amt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import roma
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,13 @@ from amt_training.losses.total import Loss
 
 
 @dataclass(frozen=True)
-class EstimateErrors:
-    """How wrong the estimates of single frames are taken to be; each frame's by itself."""
+class TransitionSettings:
+    """Windows of poses, and how wrong the estimates are taken to be; each frame's by itself."""
+
+    frames: int = 16
+    """Of a window."""
+    rate: float = 30.0
+    """Frames a second."""
 
     rotation: float = 0.1
     """Standard deviation of each joint's rotation about each axis (rad)."""
@@ -54,8 +60,8 @@ class PoseWindows(Tensors):
 class PoseWindowSource:
     """Batches of windows of poses with errors by chance, for the transition refiner.
 
-    labels: of all samples, in camera frames; windows: [W, T] their indices, consecutive frames;
-    rate: of the frames (1/s). Left hands are mirrored. Windows with a frame without a MANO pose
+    labels: of all samples, in camera frames; windows: [W, T] their indices, consecutive frames.
+    Left hands are mirrored. Windows with a frame without a MANO pose
     are left out.
     """
 
@@ -63,8 +69,7 @@ class PoseWindowSource:
         self,
         labels: Labels,
         windows: Tensor,
-        rate: float,
-        errors: EstimateErrors,
+        settings: TransitionSettings,
         batch_size: int,
         seed: int,
         rank: int = 0,
@@ -77,8 +82,8 @@ class PoseWindowSource:
         self._rotation = rotation * mirror
         self._wrist = labels.joints[:, WRIST] * reflection
         self._windows = windows[labels.mano_valid[windows].all(dim=1)]
-        self._times = torch.arange(windows.shape[1]) / rate
-        self._errors = errors
+        self._times = torch.arange(windows.shape[1]) / settings.rate
+        self._settings = settings
         self._seed, self._rank = seed, rank
         self._sampler = PermutationSampler(len(self._windows), batch_size, seed, rank, world)
         self.steps_per_epoch = self._sampler.steps_per_epoch
@@ -87,14 +92,14 @@ class PoseWindowSource:
         """Batches without end for the steps from `first_step` on."""
         step = first_step
         while True:
-            generator = torch.Generator().manual_seed(hash((self._seed, step, self._rank)) % 2**63)
+            generator = torch.Generator().manual_seed()
             chosen = torch.from_numpy(self._sampler.indices(step))
             yield self._noised(self._windows[chosen], generator)
             step += 1
 
     def _noised(self, window: Tensor, generator: torch.Generator) -> PoseWindows:
         rotation, wrist = self._rotation[window], self._wrist[window]  # [B, T, ...]
-        errors = self._errors
+        errors = self._settings
         turn = errors.rotation * torch.randn(*rotation.shape[:-1], generator=generator)
         spread = torch.tensor([errors.across, errors.across, errors.depth])
         moved = wrist + spread * torch.randn(wrist.shape, generator=generator)
@@ -106,6 +111,12 @@ class PoseWindowSource:
             valid=valid,
             times=self._times.expand(window.shape),
         )
+
+
+def generator_of(*numbers: int) -> torch.Generator:
+    """A generator whose numbers depend on these."""
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(seed)
 
 
 class TransitionTask(nn.Module):
