@@ -86,7 +86,7 @@ def test_contacts_are_found_from_geometry(dataset, labels):
     assert torch.equal(found.contact.part, said.contact.part)
     assert said.contact.part.any() and not said.contact.part.all()
     assert torch.equal(found.contact.interaction, said.contact.interaction)
-    for row in range(len(order)):
+    for row in range(len(labels.side)):
         points = found.contact.points[row, found.contact.point_valid[row]]
         true = said.contact.points[row, said.contact.point_valid[row]]
         assert (points - true).norm(dim=-1).max() < 0.01
