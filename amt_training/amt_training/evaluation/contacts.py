@@ -42,7 +42,7 @@ def _parts(predictions: Predictions, truth: Truth) -> Table:
             (name, one.total, touching,
              *(100.0 * value for value in (one.precision, one.recall, one.f1, one.accuracy)))
         )  # fmt: skip
-    columns = ("part", "samples", "touching", "precision (%)", "recall (%)", "F1 (%)",
+    columns = ("part", "decisions", "touching", "precision (%)", "recall (%)", "F1 (%)",
                "accuracy (%)")  # fmt: skip
     note = (
         f"A part touches where its probability is at least {LEAST_PROBABILITY:.0%}. The row 'all' "

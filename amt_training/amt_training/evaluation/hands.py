@@ -192,9 +192,9 @@ def _picture(predictions: Predictions, truth: Truth) -> Table:
     """The joints in the picture: as the network sees them, and where the 3D joints project to."""
     target = _projected(truth.joints, truth.intrinsics)
     valid = np.asarray(truth.joints_valid & (truth.joints[..., 2] > 0.0))
-    samples = np.any(valid, axis=1)
+    samples = np.asarray(valid.any(axis=1))
     area = truth.hand_box[:, 2:].prod(axis=1)
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     in_front = (predictions.joints[..., 2] > 0.0).all(axis=1)
     projected = np.where(
         in_front[:, None, None], _projected(predictions.joints, truth.intrinsics), np.inf

@@ -19,7 +19,7 @@ from amt_training.evaluation.hands import ALIGNMENTS, DEPTHS_M, HandErrors
 from amt_training.evaluation.predictions import Truth
 
 INK, PALE_INK, GRID = "#16202c", "#5b6775", "#eceff3"
-COLOURS = ("#d1495b", "#2f7fd1", "#2a9d6f", "#e0972b")
+COLOURS = ("#d1495b", "#2f7fd1", "#2a9d6f", "#e0972b", "#8a63d2", "#4a5563", "#17a2b8", "#c2559d")
 """Of the alignments, and of the runs of a comparison."""
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -71,7 +71,7 @@ def write_comparison(path: Path, curves: Sequence[tuple[str, Sequence[Curve]]]) 
     figure = _figure((14.0, 4.9))
     with _style():
         grid = figure.add_gridspec(
-            1, 3, left=0.05, right=0.985, top=0.77, bottom=0.115, wspace=0.18
+            1, 3, left=0.05, right=0.985, top=0.74, bottom=0.115, wspace=0.18
         )
         for column, number in enumerate((0, 1, 2)):
             axes = figure.add_subplot(grid[0, column])
@@ -83,15 +83,15 @@ def write_comparison(path: Path, curves: Sequence[tuple[str, Sequence[Curve]]]) 
 
 
 def _curves(axes: Any, curves: Sequence[tuple[str, Curve]], title: str) -> None:
-    """Two curves that lie on each other stay visible: the later one is dashed and thinner."""
+    """The official alignment's is dashed: it lies on the proper one's unless a hand is mirrored."""
     axes.set_title(title)
     for number, (name, curve) in enumerate(curves):
         thresholds, share = 1e3 * curve.thresholds, 100.0 * curve.share
         area = "-" if np.isnan(curve.area) else f"{curve.area:.3f}"
-        last = number == len(ALIGNMENTS) - 1
+        on_top = name == ALIGNMENTS[-1]
         axes.plot(
             thresholds, share, color=COLOURS[number % len(COLOURS)], label=f"{name}  {area}",
-            linewidth=1.6 if last else 2.4, linestyle=(0, (3, 2)) if last else "-",
+            linewidth=1.6 if on_top else 2.4, linestyle=(0, (3, 2)) if on_top else "-",
         )  # fmt: skip
     axes.set(xlim=(0.0, 50.0), ylim=(0.0, 100.5), xlabel="error below (mm)", ylabel="joints (%)")
     axes.grid(color=GRID)
@@ -112,7 +112,7 @@ def _joints(axes: Any, errors: HandErrors) -> None:
     for finger, name in enumerate(FINGERS):
         middle = place[1 + 4 * finger : 5 + 4 * finger].mean()
         axes.annotate(
-            name, (middle, -0.2), xycoords=("data", "axes fraction"), ha="center", va="top",
+            name, (middle, -0.165), xycoords=("data", "axes fraction"), ha="center", va="top",
             color=_hex(FINGER_COLOURS[finger]), weight="bold", fontsize=9, annotation_clip=False,
         )  # fmt: skip
     axes.set(ylabel="mean error (mm)", xlim=(place[0] - 0.9, place[-1] + 0.9))
@@ -177,7 +177,7 @@ def _reliability(axes: Any, found: Reliability) -> None:
     axes.grid(color=GRID)
     error = found.calibration_error
     text = "no joints" if np.isnan(error) else f"expected calibration error {100.0 * error:.1f} %"
-    axes.text(0.02, 0.96, text, transform=axes.transAxes, va="top", color=PALE_INK)
+    axes.text(0.98, 0.05, text, transform=axes.transAxes, ha="right", color=PALE_INK)
 
 
 def _means(errors: np.ndarray) -> np.ndarray:

@@ -21,6 +21,8 @@ FORMAT, VERSION = "amt_evaluation", 1
 RESULTS, PAGE, OVERVIEW, SAMPLES = "results.json", "README.md", "overview.png", "samples.png"
 """Names of the report's files; a README.md is what GitHub shows of a folder."""
 _NAMES_SHOWN = 20
+_LONGEST = 12
+"""Rows of a table; a longer one is folded away."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,10 @@ def page(results: Results, published: Table | None, with_samples: bool) -> str:
     if published is not None:
         parts += [f"### {published.title}", published.to_markdown(), f"<sub>{published.note}</sub>"]
     for table in more:
-        parts += _table(table, origin)
+        section = _table(table, origin)
+        if len(table.rows) > _LONGEST:
+            section = [f"<details><summary>{table.title}</summary>", *section[1:], "</details>"]
+        parts += section
     for heading, tables in (("Objects", results.objects), ("Contacts", results.contacts)):
         if tables:
             parts.append(f"## {heading}")
@@ -251,7 +256,7 @@ def _about(origin: Origin) -> str:
     ]
     if origin.hand_model:
         rows.append(("hand model of the meshes", origin.hand_model))
-    return Table("", ("", ""), tuple(rows)).to_markdown()
+    return Table("About", ("about", ""), tuple(rows)).to_markdown()
 
 
 def _table(table: Table, origin: Origin) -> list[str]:

@@ -67,6 +67,8 @@ def shown(value: Value) -> str:
         return "-"
     if math.isinf(value):
         return "∞"
+    if value == 0.0:
+        return "0"
     digits = 1 if abs(value) >= 100.0 else 2 if abs(value) >= 1.5 else 3
     return f"{value:,.{digits}f}"
 
