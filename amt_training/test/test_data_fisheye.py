@@ -103,15 +103,14 @@ def test_the_virtual_camera_looks_at_the_hand_the_right_way_up(lens):
 
 
 def test_the_coarse_map_is_right_to_a_hundredth_of_a_pixel(lens):
-    lens, width, height = lens
+    lens, _, _ = lens
     joints = made_hand(Side.RIGHT, 7, (0.05, 0.1, 0.4)).joints((744, 320, 443, 554, 671))
     view = VirtualCamera.looking_at(joints, lens.focal[0], 3.0, DOWN)
     steps = np.arange(0, view.size - 4, 4.0)
     corners = np.stack(np.meshgrid(steps, steps), -1)
     between = view.source_pixels(corners + 2.0, lens)
-    mean = np.mean(
-        [view.source_pixels(corners + [x, y], lens) for x in (0, 4) for y in (0, 4)], axis=0
-    )
+    ends = [np.array([x, y]) for x in (0.0, 4.0) for y in (0.0, 4.0)]
+    mean = np.mean([view.source_pixels(corners + end, lens) for end in ends], axis=0)
     assert np.nanmax(np.abs(between - mean)) < 0.01
 
 

@@ -96,7 +96,7 @@ def test_the_perspective_picture_is_the_fisheye_picture(dataset, written):
     """Colours at the joints of both pictures agree: labels and picture turned alike."""
     for index in range(0, len(dataset.entries), 4):
         sample = dataset.sample(index)
-        clip, stream, frame = parts(sample)
+        _, stream, _ = parts(sample)
         joints, vertices = in_fisheye(written, sample)
         lens = Fisheye624.from_parameters(LENSES["aria"][stream][2])
         pixels = sample.joints @ sample.camera.T

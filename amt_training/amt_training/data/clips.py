@@ -19,14 +19,9 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.joints import WRIST, Side
 from amt_perception.hand.model_data import HandModelData
 from amt_training.data.boxes import joints_box
+from amt_training.data.contents import parse_array, parse_json, parse_pickle, parse_picture
+from amt_training.data.files import require_folder
 from amt_training.data.mano_labels import SMPLX_TIPS, LabelHand, ManoConvention
-from amt_training.data.reading import (
-    parse_array,
-    parse_json,
-    parse_pickle,
-    parse_picture,
-    require_folder,
-)
 from amt_training.data.sample import Entry, HandSample, ManoLabel, ObjectModel, SampleError
 from amt_training.data.tar_index import TarIndex
 
@@ -70,7 +65,7 @@ class WebDatasetClips:
         root: Path,
         right: HandModelData,
         left: HandModelData,
-        settings: ClipSettings = ClipSettings(),  # noqa: B008
+        settings: ClipSettings = ClipSettings(),
         tips: Mapping[Side, tuple[int, ...]] = SMPLX_TIPS,
     ) -> None:
         """root: the folder with the .tar files; right, left: MANO's own hand models; tips: what
@@ -134,9 +129,7 @@ class WebDatasetClips:
             )
         return box
 
-    def _mano(
-        self, clip: _Clip, frame: int, key: str, joints: np.ndarray
-    ) -> ManoLabel | None:
+    def _mano(self, clip: _Clip, frame: int, key: str, joints: np.ndarray) -> ManoLabel | None:
         valid = _first_of(clip, ("has_mano", "mano_valid"), ())
         if valid is not None and not valid[frame] > 0.5:
             return None

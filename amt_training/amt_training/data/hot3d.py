@@ -19,14 +19,10 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
 from amt_perception.hand.model_data import HandModelData
 from amt_training.data.boxes import joints_box
+from amt_training.data.contents import parse_json, parse_picture
+from amt_training.data.files import read_annotations, require_folder
 from amt_training.data.fisheye import Fisheye624
 from amt_training.data.mano_labels import SMPLX_TIPS, LabelHand, ManoConvention
-from amt_training.data.reading import (
-    parse_json,
-    parse_picture,
-    read_annotations,
-    require_folder,
-)
 from amt_training.data.sample import Entry, HandSample, ObjectModel, SampleError
 from amt_training.data.tar_index import TarIndex
 from amt_training.data.virtual_camera import VirtualCamera
@@ -84,7 +80,7 @@ class Hot3d:
         part: str,
         right: HandModelData,
         left: HandModelData,
-        settings: Hot3dSettings = Hot3dSettings(),  # noqa: B008
+        settings: Hot3dSettings = Hot3dSettings(),
     ) -> None:
         """root: the folder with train_aria, train_quest3 and clip_definitions.json; device: aria
         or quest3; part: train, val or all; right, left: MANO's own hand models.
@@ -173,7 +169,7 @@ class Hot3d:
 
 def _places(number: int, clip: TarIndex, settings: Hot3dSettings) -> list[_Place]:
     """The hands of a clip that are labelled and seen, stream by stream, side by side, in order."""
-    found = []
+    found: list[_Place] = []
     if _SHAPES not in clip:
         return found  # a test clip
     for name in clip.names:

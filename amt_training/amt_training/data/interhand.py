@@ -16,13 +16,8 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.joints import WRIST, Side
 from amt_perception.hand.model_data import HandModelData
 from amt_training.data.boxes import joints_box
+from amt_training.data.files import read_annotations, read_picture, require_folder
 from amt_training.data.mano_labels import MANOPTH_TIPS, LabelHand, ManoConvention
-from amt_training.data.reading import (
-    parse_picture,
-    read_annotations,
-    read_bytes,
-    require_folder,
-)
 from amt_training.data.sample import Entry, HandSample, ManoLabel, ObjectModel, SampleError
 
 LEFT_TIPS = MANOPTH_TIPS[Side.LEFT]
@@ -110,7 +105,6 @@ class InterHand:
     def sample(self, index: int) -> HandSample:
         """Read one. Raises SampleError when the picture is missing or damaged, or labels are."""
         hand = self._hands[index]
-        path = self._pictures / hand.picture
         key = f"{Path(hand.picture).with_suffix('')}/{hand.side.name.lower()}"
         try:
             camera = self._cameras[hand.capture, hand.camera]
@@ -122,7 +116,7 @@ class InterHand:
         joints[~hand.known] = np.nan
         return HandSample(
             key=key,
-            image=parse_picture(read_bytes(path), str(path)),
+            image=read_picture(self._pictures / hand.picture),
             camera=camera.matrix,
             side=hand.side,
             hand_box=joints_box(camera.matrix, joints),
@@ -130,9 +124,7 @@ class InterHand:
             mano=self._mano_label(hand, key, camera.camera_from_world),
         )
 
-    def _mano_label(
-        self, hand: _Hand, key: str, camera_from_world: np.ndarray
-    ) -> ManoLabel | None:
+    def _mano_label(self, hand: _Hand, key: str, camera_from_world: np.ndarray) -> ManoLabel | None:
         frames = self._mano.get(hand.capture, {})
         fit = (frames.get(hand.frame) or {}).get(hand.side.name.lower())
         if fit is None:

@@ -7,25 +7,29 @@ annotations 2.1).
 
 from __future__ import annotations
 
+import io
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
 from amt_perception.hand.model_data import HandModelData
 from amt_training.data.boxes import joints_box
-from amt_training.data.mano_labels import MANOPTH_TIPS, LabelHand, ManoConvention
-from amt_training.data.reading import (
-    parse_picture,
-    parse_pickle,
+from amt_training.data.files import (
     read_annotations,
-    read_bytes,
+    read_array_pickle,
+    read_picture,
     require_folder,
 )
+from amt_training.data.mano_labels import MANOPTH_TIPS, LabelHand, ManoConvention
+from amt_training.data.object_models import read_surface
 from amt_training.data.sample import Entry, HandSample, ObjectLabel, ObjectModel, SampleError
 
 CONVENTION = ManoConvention(
@@ -45,6 +49,15 @@ _PARTS = {
     "train+val": "split/{}/seq_train.json",
     "test": "split/{}/seq_test.json",
 }
+_TENSOR_NAMES = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+    # torch's own function of this name would unpickle anything that is in the bytes.
+    ("torch.storage", "_load_from_bytes"): lambda contents: torch.load(
+        io.BytesIO(contents), map_location="cpu", weights_only=True
+    ),
+}
+"""What the set's pickles name besides arrays: they hold torch's tensors."""
 _HOW_TO_GET = "download OakInk-Image from oakink.net and unzip it as its docs/datasets.md says"
 
 
@@ -117,13 +130,28 @@ class OakInk:
             )
             for frame in self._frames
         ]
-        self.object_models: Mapping[int, ObjectModel] = {}
+        self._meshes = image / "obj"
+
+    @cached_property
+    def object_models(self) -> Mapping[int, ObjectModel]:
+        """By class index, of those object classes that are OakInk's objects.
+
+        The poses are those of objects whose bounding box has its middle at the origin, which the
+        mesh files have not. Raises AmtError when a mesh cannot be read.
+        """
+        found = {
+            path.stem: path for kind in ("obj", "ply") for path in self._meshes.glob(f"*.{kind}")
+        }
+        return {
+            index: read_surface(found[name], centred=True)
+            for name, index in self._classes.items()
+            if name in found
+        }
 
     def sample(self, index: int) -> HandSample:
         """Read one. Raises SampleError when a file is missing or damaged."""
         frame = self._frames[index]
         name = f"{CAMERAS[frame.camera]}_color_{frame.number}.png"
-        path = self._pictures / frame.recording / name
         camera = self._array("cam_intr", frame, (3, 3))
         joints = self._array("hand_j", frame, (21, 3))
         info = self._read("general_info", frame)
@@ -142,7 +170,7 @@ class OakInk:
             raise SampleError(f"{place} is damaged: {error}") from error
         return HandSample(
             key=f"{frame.recording}/{frame.person}/{name.removesuffix('.png')}",
-            image=parse_picture(read_bytes(path), str(path)),
+            image=read_picture(self._pictures / frame.recording / name),
             camera=camera,
             side=Side.RIGHT,
             hand_box=joints_box(camera, joints),
@@ -161,8 +189,7 @@ class OakInk:
         return self._annotations / kind / frame.annotation
 
     def _read(self, kind: str, frame: _Frame) -> Any:
-        path = self._path(kind, frame)
-        return parse_pickle(read_bytes(path), str(path))
+        return read_array_pickle(self._path(kind, frame), _TENSOR_NAMES)
 
     def _array(self, kind: str, frame: _Frame, shape: tuple[int, ...]) -> np.ndarray:
         array = _plain(self._read(kind, frame))

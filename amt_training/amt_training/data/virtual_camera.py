@@ -77,7 +77,8 @@ class VirtualCamera:
             (self.size, self.size),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         )
-        return cv2.remap(image, places, None, cv2.INTER_LINEAR)
+        seen = cv2.remap(image, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
+        return np.asarray(seen)
 
 
 def _looking_along(axis: np.ndarray, down: np.ndarray) -> np.ndarray:
