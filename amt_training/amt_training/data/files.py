@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from amt_perception.array_pickle import ArrayUnpickler
-from amt_perception.camera.folder import read_image
 from amt_perception.errors import AmtError
+from amt_training.data.contents import parse_pickle, parse_picture
 from amt_training.data.sample import SampleError
 
 
 def read_picture(path: Path) -> np.ndarray:
     """[H, W, 3] uint8 RGB. Raises SampleError when it is missing or not complete."""
-    try:
-        return read_image(path)
-    except AmtError as error:
-        raise SampleError(str(error)) from error
+    return parse_picture(_read(path), str(path))
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -34,18 +31,12 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
         raise SampleError(f"{path} is damaged ({error}); unpack it anew.") from error
 
 
-def read_array_pickle(path: Path) -> Any:
-    """What a pickle of arrays and built-in values holds; code is never run. Raises SampleError."""
-    contents = _read(path)
-    try:
-        return ArrayUnpickler(contents).load()
-    except AmtError as error:
-        raise SampleError(f"{path} is not to be trusted: {error}.") from error
-    except Exception as error:  # a damaged pickle can raise anything
-        reason = " ".join(str(error).split())
-        raise SampleError(
-            f"{path} is damaged ({type(error).__name__}: {reason}); unpack it anew."
-        ) from error
+def read_array_pickle(path: Path, more_names: Mapping[tuple[str, str], Any] | None = None) -> Any:
+    """What a pickle of arrays and built-in values holds; code is never run. Raises SampleError.
+
+    more_names: what else it may name, as in `ArrayUnpickler`.
+    """
+    return parse_pickle(_read(path), str(path), more_names)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -59,6 +50,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SampleError(f"{path} is damaged: it holds no names; unpack it anew.")
     return values
+
+
+def require_folder(folder: Path, how_to_get: str) -> Path:
+    """The folder, if it is there. Raises AmtError that says how to get the data if it is not."""
+    if not folder.is_dir():
+        raise AmtError(f"{folder} does not exist: {how_to_get}.")
+    return folder
+
+
+def read_annotations(path: Path) -> Any:
+    """A JSON file with labels of a whole data set: without it there is no sample at all.
+
+    Raises AmtError.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise AmtError(f"Cannot read {path}: {error.strerror}; download it anew.") from error
+    except ValueError as error:
+        raise AmtError(f"{path} is damaged ({error}): download it anew.") from error
 
 
 def _read(path: Path) -> bytes:

@@ -44,11 +44,18 @@ def read_object_models(folder: Path) -> dict[int, ObjectModel]:
         )
         return {}
     symmetries = _read_symmetries(folder.parent)
-    return {index: _read_model(path, symmetries.get(index, {})) for index, path in found.items()}
+    return {
+        index: _with_symmetries(read_surface(path), symmetries.get(index, {}), path.parent.name)
+        for index, path in found.items()
+    }
 
 
-def _read_model(path: Path, info: dict[str, Any]) -> ObjectModel:
-    """One object; info: what models_info.json says about it."""
+def read_surface(path: Path, centred: bool = False) -> ObjectModel:
+    """POINTS points on the surface of a mesh file in metres, the same at every call.
+
+    centred: move the middle of its bounding box to the origin. Raises AmtError when the file
+    cannot be read.
+    """
     try:
         import trimesh
     except ImportError as error:
@@ -57,13 +64,13 @@ def _read_model(path: Path, info: dict[str, Any]) -> ObjectModel:
     try:
         mesh = trimesh.load_mesh(path, process=False, skip_materials=True)
         points, faces = trimesh.sample.sample_surface(mesh, POINTS, seed=0)
+        middle = mesh.bounds.mean(axis=0) if centred else np.zeros(3)
     except Exception as error:  # a damaged mesh can raise anything
         reason = " ".join(str(error).split())
         raise AmtError(
             f"{path} is damaged ({type(error).__name__}: {reason}); unpack it anew."
         ) from error
-    model = ObjectModel(np.asarray(points), mesh.face_normals[faces])
-    return _with_symmetries(model, info, path.parent.name)
+    return ObjectModel(np.asarray(points) - middle, mesh.face_normals[faces])
 
 
 def _with_symmetries(model: ObjectModel, info: dict[str, Any], name: str) -> ObjectModel:
