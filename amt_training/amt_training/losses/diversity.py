@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from amt_training.losses.whole_batch import rows_of_all_parts
+
 _ALIKE_M = 1e-4
 """Truths that differ by less than this ask for no diversity."""
 
@@ -14,8 +16,9 @@ def diversity_losses(joints: Tensor, truth: Tensor, valid: Tensor) -> dict[str, 
 
     joints, truth: [B, 21, 3]; valid: [B, 21]. Poses are seen from the wrist; samples with every
     joint known count. Each term is 0 for predictions as varied as their truth and 1 for one and the
-    same pose; 0 where fewer than two samples count.
+    same pose; 0 where fewer than two samples count. A batch in parts is one batch here.
     """
+    joints, truth, valid = map(rows_of_all_parts, (joints, truth, valid))
     whole = valid.all(-1)
     poses, true = ((one - one[:, :1])[whole].flatten(1) for one in (joints, truth))
     if len(poses) < 2:

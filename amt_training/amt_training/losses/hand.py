@@ -10,7 +10,7 @@ from amt_perception.hand.joints import TIPS, WRIST
 from amt_perception.model.geometry import project
 from amt_perception.model.interface import AmtInput
 from amt_training.losses.config import LENGTH_UNIT_M, LossConfig
-from amt_training.losses.reduction import length, masked_mean
+from amt_training.losses.reduction import known_mean, length, masked_mean
 from amt_training.losses.rotations import geodesic
 
 
@@ -54,7 +54,7 @@ class AdaptiveJointLoss(nn.Module):
             torch.where(seen, absolute, zero)
             + torch.where(seen & seen[..., WRIST, None], relative, zero)
         )  # fmt: skip
-        mean = masked_mean(error.detach(), seen, torch.ones_like(weight))
+        mean = known_mean(error, seen)
         weights = self.weights
         return masked_mean(self.factor * (weights * error - mean * weights.log()), seen, weight)
 

@@ -12,6 +12,7 @@ from amt_training.losses.matching import Matches
 from amt_training.losses.reduction import length, masked_mean
 from amt_training.losses.rotations import symmetric_geodesic
 from amt_training.losses.targets import ObjectTarget
+from amt_training.losses.whole_batch import mean_over_parts
 
 
 def object_losses(
@@ -54,4 +55,5 @@ def _class_loss(
     share = torch.where(label > 0, 1.0, config.background_class) * true.annotated.unsqueeze(-1)
     loss = cross_entropy(logits.flatten(0, 1), label.flatten(), reduction="none")
     loss = loss.unflatten(0, label.shape)
-    return (loss * share * weight.unsqueeze(-1)).sum() / share.sum().clamp(min=1e-6)
+    total = (loss * share * weight.unsqueeze(-1)).sum()
+    return total / mean_over_parts(share.sum()).clamp(min=1e-6)

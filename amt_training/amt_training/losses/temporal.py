@@ -9,6 +9,7 @@ from torch.utils.hooks import RemovableHandle
 from amt_perception.model.layers import Attention
 from amt_training.losses.config import LENGTH_UNIT_M
 from amt_training.losses.reduction import length, masked_mean
+from amt_training.losses.whole_batch import rows_of_all_parts
 
 
 def velocity_loss(
@@ -54,7 +55,7 @@ class AttentionEntropy:
 
     def loss(self, floor: float) -> Tensor:
         """How far the layers' entropies are below the floor (mean over layers)."""
-        entropies = torch.stack(list(self._entropies.values()))
+        entropies = rows_of_all_parts(torch.stack(list(self._entropies.values()))[None]).mean(0)
         return (floor - entropies).clamp(min=0.0).mean()
 
     def _watch(self, name: str):  # type: ignore[no-untyped-def]
