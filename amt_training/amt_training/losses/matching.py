@@ -18,6 +18,10 @@ from amt_training.losses.rotations import symmetric_geodesic
 from amt_training.losses.targets import ContactTarget, ObjectTarget
 
 
+class PredictionNotFiniteError(ValueError):
+    """A prediction is NaN, so nothing can be matched with it."""
+
+
 class Matches(NamedTuple):
     """N pairs, as indices: prediction [sample, slot] answers for truth [sample, place]."""
 
@@ -47,13 +51,16 @@ class Matches(NamedTuple):
 def match(cost: Tensor, valid: Tensor) -> Matches:
     """The cheapest one-to-one assignment. cost: [B, Q, M]; valid: [B, M] bool.
 
-    Raises ValueError where a cost is NaN: the prediction is.
+    Raises PredictionNotFiniteError where a cost is NaN.
     """
     costs, places = cost.cpu().numpy(), valid.cpu().numpy()
     pairs = []
     for sample in np.flatnonzero(places.any(axis=1)):
         known = np.flatnonzero(places[sample])
-        slot, column = linear_sum_assignment(costs[sample][:, known])
+        try:
+            slot, column = linear_sum_assignment(costs[sample][:, known])
+        except ValueError as error:  # its "matrix contains invalid numeric entries"
+            raise PredictionNotFiniteError(f"invalid prediction for sample {sample}") from error
         pairs.append(np.stack([np.full_like(slot, sample), slot, known[column]]))
     indices = np.concatenate(pairs, axis=1) if pairs else np.zeros((3, 0), np.int64)
     return Matches(*torch.from_numpy(indices).to(cost.device))

@@ -48,6 +48,11 @@ class Ema:
             decay = min(decay, (1.0 + step) / (10.0 + step))
         torch._foreach_lerp_(self._average, self._live, 1.0 - decay)
 
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Begin again from the network's present weights."""
+        torch._foreach_copy_(self._average, self._live)
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """The network has the averaged weights inside this context."""

@@ -1,0 +1,336 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from amt_perception.errors import AmtError
+from amt_training.losses.matching import PredictionNotFiniteError
+from amt_training.trainer.batches import cut, sample_count, to_device
+from amt_training.trainer.checkpoints import Checkpoints, CheckpointSettings
+from amt_training.trainer.distributed import (
+    DistributedSettings,
+    TrainingInterruptedError,
+    World,
+    average_replicated,
+    share_task,
+)
+from amt_training.trainer.ema import Ema, EmaSettings
+from amt_training.trainer.gradients import compute_gradients, seed_generators
+from amt_training.trainer.interfaces import Batch, BatchSource, StepReport, Watcher
+from amt_training.trainer.interruption import Interruption
+from amt_training.trainer.loss_log import LossLog
+from amt_training.trainer.optimizer import (
+    OptimizerSettings,
+    build_optimizer,
+    prepare_gradients,
+    trainable,
+)
+from amt_training.trainer.precision import Precision, PrecisionSettings
+from amt_training.trainer.records import StepRecords
+from amt_training.trainer.schedule import ScheduleSettings, learning_rate
+from amt_training.trainer.state import gather_state, restore_state
+
+Evaluation = Callable[[nn.Module], Mapping[str, float]]
+"""Metrics of the network. Called in every process, with averaged weights in evaluation mode and the
+training's precision; the main process's metrics count."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The training loop and its parts."""
+
+    max_steps: int = 100_000
+    seed: int = 0
+    """Of everything that is random in a step, together with the step and the process."""
+    accumulation: int = 1
+    """Micro-batches that a process's batch is cut into, to save memory."""
+    log_every: int = 10
+    """Steps between looks at the loss, each of which waits for the GPU."""
+    evaluate_every: int = 1000
+    """Steps; 0 for one evaluation at the end."""
+    resume: bool = True
+    """Go on from the newest checkpoint in the run's folder; if false, there may be none."""
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    ema: EmaSettings = field(default_factory=EmaSettings)
+    precision: PrecisionSettings = field(default_factory=PrecisionSettings)
+    checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
+    distributed: DistributedSettings = field(default_factory=DistributedSettings)
+
+    def __post_init__(self) -> None:
+        for key in ("max_steps", "accumulation", "log_every"):
+            if getattr(self, key) < 1:
+                raise AmtError(f"trainer.{key} must be at least 1, not {getattr(self, key)}")
+
+
+class Trainer:
+    """Trains a `Task` on a `BatchSource` in this process of the `world`.
+
+    folder: of the run; gets `checkpoints/` and `losses.jsonl`, one line a step. configuration: of
+    the whole run, plain values, kept in every checkpoint. From construction on the task is on the
+    world's device, perhaps sharded. Raises AmtError for settings that cannot be.
+
+    A run that is killed at any moment and started again gives the same losses, bit by bit where the
+    device's algorithms are deterministic.
+    """
+
+    def __init__(
+        self,
+        settings: TrainerSettings,
+        task: nn.Module,
+        source: BatchSource,
+        folder: Path,
+        world: World,
+        watchers: Sequence[Watcher] = (),
+        evaluate: Evaluation | None = None,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.task = task.to(world.device)
+        self.source = source
+        self.folder = folder
+        self.world = world
+        self.step = 0
+        """Steps done."""
+        self._watchers = watchers if world.is_main else ()
+        self._evaluation = evaluate
+        self._configuration = dict(configuration or {})
+        self._precision = Precision(settings.precision, world.device)
+        self._precision.prepare(self.model, whole=settings.distributed.strategy != "fsdp2")
+        self._shared = share_task(settings.distributed, world, task)
+        self._parameters = trainable(task)
+        self._optimizer = build_optimizer(settings.optimizer, task, world.device)
+        self._ema = Ema(settings.ema, self.model)
+        self._checkpoints = Checkpoints(folder / "checkpoints", settings.checkpoints)
+        self._records = StepRecords()
+
+    @property
+    def model(self) -> nn.Module:
+        """The network that is trained."""
+        model: nn.Module = self.task.model  # type: ignore[assignment]
+        return model
+
+    def run(self) -> None:
+        """Train to the last step, from the newest checkpoint if there is one.
+
+        Raises TrainingInterruptedError after SIGINT or SIGTERM and a checkpoint; AmtError when the
+        loss is no longer finite, or a checkpoint cannot be used or written.
+        """
+        self._resume()
+        self._losses = (
+            LossLog(self.folder / "losses.jsonl", self.step) if self.world.is_main else None
+        )
+        self._started = self._saved = self._reported = time.monotonic()
+        self._samples = 0
+        try:
+            for watcher in self._watchers:
+                watcher.on_start(self)
+            with Interruption() as interruption:
+                self._loop(interruption)
+        finally:
+            for watcher in self._watchers:
+                watcher.on_end()
+            if self._losses:
+                self._losses.close()
+
+    def _loop(self, interruption: Interruption) -> None:
+        settings = self.settings
+        batches = self.source.batches(self.step)
+        while self.step < settings.max_steps:
+            self._train(next(batches))
+            stop, late = self.world.any([interruption.signal is not None, self._is_late()])
+            last = self.step == settings.max_steps
+            evaluate = self._evaluation is not None and (last or self._due(settings.evaluate_every))
+            save = stop or late or last or self._due(settings.checkpoints.every_steps)
+            if evaluate or save or self._due(settings.log_every):
+                self._report()
+            if evaluate or save:
+                paused = time.monotonic()
+                metrics, best = self._evaluate() if evaluate else ({}, False)
+                if save or best:
+                    self._save(metrics)
+                self._reported += time.monotonic() - paused
+            if stop and not last:
+                name = interruption.signal.name if interruption.signal else "a signal"
+                raise TrainingInterruptedError(
+                    f"stopped by {name} after step {self.step}, which is saved in "
+                    f"{self._checkpoints.at(self.step)}: run the same command to go on"
+                )
+
+    def _train(self, batch: Batch) -> None:
+        """One step."""
+        settings, step = self.settings, self.step
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate(group["peak"])
+        new = settings.optimizer.learning_rate * settings.optimizer.new_factor
+        rate = self._learning_rate(new)
+        self._samples += sample_count(batch) * self.world.size
+        parts = cut(to_device(batch, self.world.device), settings.accumulation)
+        self.task.train()
+        self._optimizer.zero_grad()
+        try:
+            loss = compute_gradients(
+                self._shared,
+                self.task,
+                parts,
+                step / settings.max_steps,
+                self._precision.context,
+                lambda part: seed_generators(settings.seed, step, self.world.rank, part),
+            )
+        except PredictionNotFiniteError as error:
+            raise self._not_finite(step + 1, ["the network's predictions"]) from error
+        if settings.distributed.strategy == "fsdp2":
+            average_replicated(self.task, self.world)
+        norm = prepare_gradients(settings.optimizer, self._parameters)
+        self._optimizer.step()
+        self.step += 1
+        self._ema.update(self.step)
+        self._records.add(self.step, rate, loss, norm)
+
+    def _report(self) -> None:
+        """Fetch the losses since the last report, look at them, pass them on.
+
+        Raises AmtError when one is not finite.
+        """
+        records = self._records.fetch(self.world)
+        good = []
+        for record in records:
+            if record.not_finite:
+                break
+            good.append(record)
+        if self._losses:
+            self._losses.write(record.line() for record in good)
+        if len(good) < len(records):
+            bad = records[len(good)]
+            raise self._not_finite(bad.step, bad.not_finite)
+        now = time.monotonic()
+        newest = records[-1]
+        report = StepReport(
+            step=newest.step,
+            max_steps=self.settings.max_steps,
+            progress=(newest.step - 1) / self.settings.max_steps,
+            loss=newest.loss,
+            terms=newest.terms,
+            learning_rate=newest.learning_rate,
+            gradient_norm=newest.gradient_norm,
+            samples_per_second=self._samples / (now - self._reported),
+            seconds=now - self._started,
+        )
+        self._reported, self._samples = now, 0
+        for watcher in self._watchers:
+            watcher.on_step(report)
+
+    def _evaluate(self) -> tuple[Mapping[str, float], bool]:
+        """Metrics of the averaged weights, and whether they are the best so far."""
+        assert self._evaluation is not None
+        self.task.eval()
+        with self._ema.in_place(), torch.no_grad(), self._precision.context():
+            metrics = self._evaluation(self.model)
+        for watcher in self._watchers:
+            watcher.on_evaluation(self.step, metrics)
+        wanted = self.settings.checkpoints.best_metric
+        if wanted and wanted not in metrics:
+            raise AmtError(
+                f"the evaluation has no metric '{wanted}', which trainer.checkpoints.best_metric "
+                f"asks for; it has: {', '.join(metrics)}"
+            )
+
+        def is_best() -> int:
+            return int(bool(wanted) and metrics[wanted] < self._checkpoints.best_score())
+
+        return metrics, bool(self.world.from_main(is_best))
+
+    def _save(self, metrics: Mapping[str, float]) -> None:
+        """Write a checkpoint of this step."""
+        notes = {"step": self.step, "metrics": dict(metrics)}
+        writers = gather_state(
+            self.task,
+            self._optimizer,
+            self._ema,
+            notes | {"configuration": self._configuration},
+        )
+        state = notes | {
+            "seed": self.settings.seed,
+            "processes": self.world.size,
+            "configuration": self._configuration,
+        }
+
+        def write() -> int:
+            assert self._losses is not None
+            self._losses.sync()
+            self._checkpoints.write(self.step, writers, state)
+            return 0
+
+        self.world.from_main(write)
+        self._saved = time.monotonic()
+
+    def _resume(self) -> None:
+        """Load the newest whole checkpoint, where there is one."""
+
+        def newest() -> int:
+            if not self.settings.resume and self._checkpoints.folders():
+                raise AmtError(
+                    f"{self._checkpoints.folder} has checkpoints of an earlier run: choose another "
+                    "folder, or set trainer.resume=true to go on from them"
+                )
+            checkpoint = self._checkpoints.newest()
+            if checkpoint is None:
+                return 0
+            self._compare(checkpoint.state)
+            return checkpoint.step
+
+        self.step = self.world.from_main(newest)
+        if self.step:
+            folder = self._checkpoints.at(self.step)
+            restore_state(folder, self.task, self._optimizer, self._ema)
+            if self.world.is_main:
+                _log.info("going on after step %d from %s", self.step, folder)
+
+    def _compare(self, state: Mapping[str, Any]) -> None:
+        """Say what differs between this run and the one that goes on."""
+        now = {
+            "seed": self.settings.seed,
+            "processes": self.world.size,
+            "configuration": self._configuration,
+        }
+        changed = [name for name, value in now.items() if state[name] != value]
+        if changed:
+            _log.warning(
+                "the run goes on with another %s: its losses will not be those of an uninterrupted "
+                "one",
+                ", ".join(changed),
+            )
+
+    def _not_finite(self, step: int, names: list[str]) -> AmtError:
+        """The error for numbers that are not."""
+        verb = "is" if len(names) == 1 else "are"
+        folders = self._checkpoints.folders()
+        back = f"go back to {folders[0]}" if folders else "start again (there is no checkpoint yet)"
+        return AmtError(
+            f"the training has stopped because {', '.join(names)} {verb} not finite at step {step}:"
+            f" {back} with a lower trainer.optimizer.learning_rate"
+        )
+
+    def _learning_rate(self, peak: float) -> float:
+        settings = self.settings
+        return learning_rate(
+            settings.schedule, peak, self.step, settings.max_steps, self.source.steps_per_epoch
+        )
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.step % every == 0
+
+    def _is_late(self) -> bool:
+        minutes = self.settings.checkpoints.every_minutes
+        return 0.0 < minutes <= (time.monotonic() - self._saved) / 60.0
