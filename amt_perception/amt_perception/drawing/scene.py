@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from amt_perception.camera.intrinsics import Intrinsics
+from amt_perception.drawing.lines import draw_dot, draw_line
 from amt_perception.drawing.skeleton import OUTLINE_COLOUR
 from amt_perception.drawing.text import GREY, WHITE, Colour, chip_size, draw_chip, letter_size
 from amt_perception.estimators.interface import ContactEstimate, ObjectEstimate
@@ -23,8 +24,6 @@ SHOWN_CONTACT = 0.5
 """Contacts that are less likely than this are not drawn."""
 UNSURE_COLOUR, SURE_COLOUR = np.array([255.0, 214.0, 90.0]), np.array([255.0, 59.0, 48.0])
 """Of contacts, from SHOWN_CONTACT to certainty."""
-SHIFT = 4
-"""OpenCV takes fixed-point coordinates: 1/16 pixel."""
 
 
 def draw_object(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics) -> None:
@@ -41,10 +40,10 @@ def draw_object(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics)
         return
     nearest_last = np.argsort(-points[1:, 2])
     for axis in nearest_last:
-        _line(canvas, pixels[0], pixels[1 + axis], OUTLINE_COLOUR, width + 2)
-        _line(canvas, pixels[0], pixels[1 + axis], AXIS_COLOURS[axis], width)
-    _dot(canvas, pixels[0], OUTLINE_COLOUR, width + 1.0)
-    _dot(canvas, pixels[0], WHITE, float(width))
+        draw_line(canvas, pixels[0], pixels[1 + axis], OUTLINE_COLOUR, width + 2)
+        draw_line(canvas, pixels[0], pixels[1 + axis], AXIS_COLOURS[axis], width)
+    draw_dot(canvas, pixels[0], OUTLINE_COLOUR, width + 1.0)
+    draw_dot(canvas, pixels[0], WHITE, float(width))
 
 
 def draw_object_label(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics) -> None:
@@ -73,9 +72,9 @@ def draw_contacts(
             continue
         sure = (contact.probability - SHOWN_CONTACT) / (1.0 - SHOWN_CONTACT)
         red, green, blue = np.round(UNSURE_COLOUR + sure * (SURE_COLOUR - UNSURE_COLOUR))
-        _dot(canvas, pixel, WHITE, radius + 2.0)
-        _dot(canvas, pixel, OUTLINE_COLOUR, radius + 1.0)
-        _dot(canvas, pixel, (int(red), int(green), int(blue)), radius)
+        draw_dot(canvas, pixel, WHITE, radius + 2.0)
+        draw_dot(canvas, pixel, OUTLINE_COLOUR, radius + 1.0)
+        draw_dot(canvas, pixel, (int(red), int(green), int(blue)), radius)
 
 
 def _draw_box(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics, width: int) -> None:
@@ -88,7 +87,7 @@ def _draw_box(canvas: np.ndarray, one: ObjectEstimate, intrinsics: Intrinsics, w
     layer = canvas.copy()
     for first, second in itertools.combinations(range(8), 2):
         if np.count_nonzero(CORNERS[first] != CORNERS[second]) == 1:
-            _line(layer, pixels[first], pixels[second], BOX_COLOUR, width)
+            draw_line(layer, pixels[first], pixels[second], BOX_COLOUR, width)
     cv2.addWeighted(layer, BOX_OPACITY, canvas, 1.0 - BOX_OPACITY, 0.0, canvas)
 
 
@@ -100,24 +99,3 @@ def _corners(one: ObjectEstimate) -> np.ndarray:
 def _axis_ends(one: ObjectEstimate) -> np.ndarray:
     """[4, 3] the object's origin and the ends of its axes in the camera frame."""
     return one.position + np.vstack([np.zeros(3), AXIS_LENGTH_M * one.rotation.T])
-
-
-def _line(
-    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: Colour, width: int
-) -> None:
-    import cv2
-
-    cv2.line(canvas, _fixed(start), _fixed(end), colour, width, cv2.LINE_AA, SHIFT)
-
-
-def _dot(canvas: np.ndarray, centre: np.ndarray, colour: Colour, radius: float) -> None:
-    import cv2
-
-    size = round(radius * 2**SHIFT)
-    cv2.circle(canvas, _fixed(centre), size, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
-
-
-def _fixed(pixel: np.ndarray) -> tuple[int, int]:
-    """Fixed-point coordinates, kept where OpenCV can count with them."""
-    x, y = np.clip(np.round(pixel * 2**SHIFT), -(2**24), 2**24)
-    return int(x), int(y)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from amt_perception.drawing.lines import draw_dot, draw_line
 from amt_perception.drawing.text import WHITE, Colour
 from amt_perception.estimators.interface import TrackState
 from amt_perception.hand.joints import BASES, BONES, TIPS, WRIST, Side
@@ -41,43 +42,55 @@ class DrawnHand(Protocol):
 
 
 def draw_skeleton(canvas: np.ndarray, hand: DrawnHand) -> None:
-    """Draw the bones from far to near, each with a dark rim so that it reads on any background.
+    """Draw the bones in the colours of the fingers.
 
     A hand that is only PREDICTED is dimmed; line widths follow the size of the hand. canvas:
     [H, W, 3] uint8 RGB, drawn on.
     """
-    import cv2
-
     points = hand.keypoints_px
     if not np.all(np.isfinite(points)):
         return
     extent = float(np.max(np.ptp(points, axis=0)))
     width = float(np.clip(0.022 * extent, 2.0, 9.0))
+    if hand.state == TrackState.TRACKED:
+        draw_bones(canvas, points, hand.joints[:, 2], width)
+        return
+    import cv2
+
+    layer = canvas.copy()
+    draw_bones(layer, points, hand.joints[:, 2], width)
+    cv2.addWeighted(layer, PREDICTED_OPACITY, canvas, 1.0 - PREDICTED_OPACITY, 0.0, canvas)
+
+
+def draw_bones(
+    canvas: np.ndarray,
+    points: np.ndarray,
+    depth: np.ndarray,
+    width: float,
+    colour: Colour | None = None,
+) -> None:
+    """Draw bones from far to near, each with a dark rim so that it reads on any background.
+
+    canvas: [H, W, 3] uint8 RGB, drawn on; points: [21, 2] in its pixels, NaN where not known;
+    depth: [21] (any unit). width: of a bone (pixels). colour: of the whole hand; None for those of
+    the fingers.
+    """
     rim = max(1.0, 0.3 * width)
-    layer = canvas if hand.state == TrackState.TRACKED else canvas.copy()
-
-    shift = 4  # OpenCV takes fixed-point coordinates: 1/16 pixel
-    pixels = [tuple(int(v) for v in np.round(point * 2**shift)) for point in points]
-
-    def line(start: int, end: int, colour: Colour, thickness: float) -> None:
-        cv2.line(layer, pixels[start], pixels[end], colour, round(thickness), cv2.LINE_AA, shift)
-
-    def dot(joint: int, colour: Colour, radius: float) -> None:
-        centre, size = pixels[joint], round(radius * 2**shift)
-        cv2.circle(layer, centre, size, colour, cv2.FILLED, cv2.LINE_AA, shift)
-
-    depth = hand.joints[:, 2]
-    for parent, child in sorted(BONES, key=lambda bone: -(depth[bone[0]] + depth[bone[1]])):
-        colour = _bone_colour(child)
-        line(parent, child, OUTLINE_COLOUR, width + 2.0 * rim)
-        line(parent, child, colour, width)
+    known = np.isfinite(points).all(axis=-1)
+    bones = [bone for bone in BONES if known[list(bone)].all()]
+    for parent, child in sorted(bones, key=lambda bone: -(depth[bone[0]] + depth[bone[1]])):
+        start, end = points[parent], points[child]
+        draw_line(canvas, start, end, OUTLINE_COLOUR, round(width + 2.0 * rim))
+        draw_line(canvas, start, end, colour or _bone_colour(child), round(width))
         for joint in (parent, child):
             radius = width * (1.15 if joint in TIPS or joint == WRIST else 0.9)
-            dot(joint, OUTLINE_COLOUR, radius + rim)
-            dot(joint, PALM_COLOUR if joint == WRIST else FINGER_COLOURS[(joint - 1) // 4], radius)
-            dot(joint, WHITE, 0.45 * radius)
-    if layer is not canvas:
-        cv2.addWeighted(layer, PREDICTED_OPACITY, canvas, 1.0 - PREDICTED_OPACITY, 0.0, canvas)
+            draw_dot(canvas, points[joint], OUTLINE_COLOUR, radius + rim)
+            draw_dot(canvas, points[joint], colour or _joint_colour(joint), radius)
+            draw_dot(canvas, points[joint], WHITE, 0.45 * radius)
+
+
+def _joint_colour(joint: int) -> Colour:
+    return PALM_COLOUR if joint == WRIST else FINGER_COLOURS[(joint - 1) // 4]
 
 
 def _bone_colour(child: int) -> Colour:
