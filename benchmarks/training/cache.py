@@ -1,8 +1,8 @@
 """Samples/s of the resident cache and of a plain DataLoader, in turns, on the same data.
 
-Both give the same augmented crops of 224 pixels and the same labels on the training device. The
-DataLoader reads and decodes a JPEG, crops and augments it in one warp, and labels it, in each of
-its workers: as fast as a loader gets that starts from the files.
+All give augmented crops of 224 pixels and their labels on the training device. The plain DataLoader
+reads and decodes a JPEG, crops and augments it in one warp, sample by sample in its workers.
+Streaming, for comparison, is what takes the cache's place where the memory is too small.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from amt_perception.model.interface import Tensors
+from amt_perception.model.interface import AmtInput
 from amt_perception.model.precision import choose_device
 from amt_training.data.augmentation import AugmentationSettings, augment, draw_changes
-from amt_training.data.batches import BatchPlan, CachedBatches
+from amt_training.data.batches import Batch, BatchPlan, CachedBatches
 from amt_training.data.cache import CacheSettings, ResidentCache
 from amt_training.data.crops import StoredCrop
-from amt_training.data.labels import label_row, stack_labels
+from amt_training.data.labels import Labels, label_row, stack_labels
 from amt_training.data.sample import HandDataset
+from amt_training.data.streaming import StreamedBatches
 
 from .pictures import made_pictures
 
@@ -40,10 +41,11 @@ WARM_UP_BATCHES = 3
 def measure_cache(
     device: torch.device, seconds: float, workers: int, threads: int, rounds: int = 5
 ) -> dict[str, Any]:
-    """cache_samples_per_s, dataloader_samples_per_s (medians over the rounds) and their ratio.
+    """Samples/s of cache, dataloader and streaming: medians over the rounds; and the ratio of the
+    first two.
 
-    seconds: for each of the two in each round. workers: of the DataLoader. threads: of the cache
-    on a CPU.
+    seconds: for each of them in each round. workers: that read files. threads: of the cache on a
+    CPU.
     """
     on_gpu = device.type == "cuda"
     batch = 512 if on_gpu else 64
@@ -54,9 +56,11 @@ def measure_cache(
         settings = CacheSettings(folder=str(Path(folder) / "cache"), workers=workers)
         cache = ResidentCache.build(dataset, StoredCrop(), settings, device)
         plan = BatchPlan(batch, IMAGE_SIZE, CROP_SCALE, AUGMENTATION)
+        streamed = StreamedBatches(dataset, StoredCrop(), plan, device, workers, skip_limit=0.0)
         sources = {
             "cache": CachedBatches(cache, plan).batches(0),
             "dataloader": _plain_batches(dataset, batch, workers, device),
+            "streaming": streamed.batches(0),
         }
         rates: dict[str, list[float]] = {name: [] for name in sources}
         for _ in range(rounds):
@@ -70,7 +74,7 @@ def measure_cache(
                      "cache_threads": threads, "batch": batch}  # fmt: skip
 
 
-def _rate(batches: Iterator[Any], seconds: float, workers: int, device: torch.device) -> float:
+def _rate(batches: Iterator[Batch], seconds: float, workers: int, device: torch.device) -> float:
     """Samples/s once what was prefetched during the other's turn is used up."""
     for _ in range(WARM_UP_BATCHES + 2 * workers):
         next(batches)
@@ -101,19 +105,12 @@ class _Plain(Dataset[Any]):
         generator = torch.Generator().manual_seed(number)
         changes = draw_changes(AUGMENTATION, 1, 1, generator)
         inputs, labels = augment(image[None, None], labels, IMAGE_SIZE, CROP_SCALE, changes)
-        return vars(inputs[0]), vars(labels[0])
-
-
-class _Named(Tensors):
-    """Tensors by the names of a dict."""
-
-    def __init__(self, values: dict[str, torch.Tensor]) -> None:
-        vars(self).update(values)
+        return dict(vars(inputs[0])), dict(vars(labels[0]))
 
 
 def _plain_batches(
     dataset: HandDataset, batch: int, workers: int, device: torch.device
-) -> Iterator[Any]:
+) -> Iterator[Batch]:
     """On the device, without end, from a DataLoader with its defaults."""
     loader = DataLoader(
         _Plain(dataset),
@@ -124,11 +121,11 @@ def _plain_batches(
         multiprocessing_context="forkserver",
     )
     for parts in loader:
-        moved = [
+        inputs, labels = (
             {name: value.to(device, non_blocking=True) for name, value in part.items()}
             for part in parts
-        ]
-        yield tuple(_Named(part) for part in moved)
+        )
+        yield AmtInput(**inputs), Labels(**labels)
 
 
 class _Shuffled:

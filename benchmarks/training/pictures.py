@@ -39,8 +39,8 @@ class _MadeHands:
         pixels = pixels[:, :2] / pixels[:, 2:]
         low, high = pixels.min(axis=0), pixels.max(axis=0)
         coarse = random.uniform(0.0, 255.0, (15, 20, 3)).astype(np.float32)
-        image = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
-        image += random.normal(0.0, _GRAIN, image.shape).astype(np.float32)
+        smooth = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
+        image = smooth + _GRAIN * random.standard_normal(smooth.shape, dtype=np.float32)
         object_pose = np.eye(4)
         object_pose[:3, 3] = place
         return HandSample(
