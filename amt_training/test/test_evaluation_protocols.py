@@ -233,6 +233,7 @@ def test_object_figures_ask_for_the_class_and_count_what_is_not_reported(perfect
     errors = object_errors(perfect, unknown, dataset.object_models)
     assert object_tables(perfect, unknown, errors, YCB_CLASSES) == []
     assert len(object_errors(perfect, truth, {})) == 0
+    assert len(object_errors(perfect, truth, dataset.object_models, frame_step=4)) == 6
 
 
 def test_contacts_that_nobody_annotated_do_not_count(perfect, truth):
