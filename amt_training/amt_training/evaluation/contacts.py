@@ -12,7 +12,7 @@ from amt_perception.metrics.surface import nearest_distances, penetration_depth
 from amt_perception.model.interface import HAND_PARTS, INTERACTIONS
 from amt_training.data.sample import ObjectModel
 from amt_training.evaluation.predictions import Predictions, Truth
-from amt_training.evaluation.tables import Table
+from amt_training.evaluation.tables import Table, Value
 from amt_training.losses.targets import UNKNOWN
 
 
@@ -34,7 +34,7 @@ def contact_tables(
 def _parts(predictions: Predictions, truth: Truth) -> Table:
     found = predictions.contact_probability >= LEAST_PROBABILITY
     there, known = truth.contact_part == 1, truth.contact_part != UNKNOWN
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for name, parts in [("all", slice(None)), *((n, slice(k, k + 1)) for k, n in _numbered())]:
         one = count_decisions(found[:, parts], there[:, parts], known[:, parts])
         touching = one.true_positive + one.false_negative
@@ -85,7 +85,7 @@ def _points(predictions: Predictions, truth: Truth) -> Table:
 def _interactions(predictions: Predictions, truth: Truth) -> Table:
     known = truth.interaction != UNKNOWN
     best = predictions.interaction_probability.argmax(axis=1)
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for number, name in enumerate(INTERACTIONS):
         one = count_decisions(best == number, truth.interaction == number, known)
         there = one.true_positive + one.false_negative

@@ -195,17 +195,18 @@ def _picture(predictions: Predictions, truth: Truth) -> Table:
     samples = np.asarray(valid.any(axis=1))
     area = truth.hand_box[:, 2:].prod(axis=1)
     rows: list[tuple[Value, ...]] = []
-    in_front = (predictions.joints[..., 2] > 0.0).all(axis=1)
-    projected = np.where(
-        in_front[:, None, None], _projected(predictions.joints, truth.intrinsics), np.inf
-    )
+    in_front = (predictions.joints[..., 2:] > 0.0).all(axis=1, keepdims=True)
+    projected = np.where(in_front, _projected(predictions.joints, truth.intrinsics), np.inf)
     for name, points in (("keypoints", predictions.keypoints), ("3D joints", projected)):
         errors = np.linalg.norm(points - target, axis=-1)[valid]
         similarity = keypoint_similarity(points, target, valid, area)[samples]
         score = predictions.joint_confidence.mean(axis=1)[samples]
         pictures = [(score[n : n + 1], similarity[n : n + 1, None]) for n in range(len(score))]
+        if len(errors) == 0:
+            rows.append((name, 0, *[float("nan")] * 4))
+            continue
         rows.append(
-            (name, int(samples.sum()), float(np.mean(errors)), float(np.median(errors)),
+            (name, len(score), float(np.mean(errors)), float(np.median(errors)),
              float(np.mean(similarity)), 100.0 * average_precision(pictures))
         )  # fmt: skip
     columns = ("points", "samples", "mean (px)", "median (px)", "OKS", "OKS AP (%)")

@@ -51,7 +51,7 @@ def evaluate(
         hand_model=right_hand.source if mesh and right_hand is not None else "",
     )
     errors = hand_errors(run.predictions, run.truth)
-    results = judge(run, dataset, errors, model.config.object_classes, origin)
+    results = judge(run, dataset, errors, model.config.object_classes, settings, origin)
     with atomic_folder(out) as folder:
         write_report(folder, run, dataset, errors, results, settings.worst)
         run.predictions.save(folder / "predictions.npz")
@@ -64,6 +64,7 @@ def judge(
     dataset: HandDataset,
     errors: HandErrors,
     object_classes: Sequence[str],
+    settings: EvaluationSettings,
     origin: Origin,
 ) -> Results:
     """All figures by the protocols for hands, objects and contacts.
@@ -71,11 +72,13 @@ def judge(
     errors: of `hand_errors`; object_classes: of the model's configuration.
     """
     predictions, truth, models = run.predictions, run.truth, dataset.object_models
-    objects = object_errors(predictions, truth, models)
+    objects = object_errors(predictions, truth, models, settings.object_frame_step)
     return Results(
         origin=origin,
         hands=tuple(hand_tables(predictions, truth, errors)),
-        objects=tuple(object_tables(predictions, truth, objects, object_classes)),
+        objects=tuple(
+            object_tables(predictions, truth, objects, object_classes, settings.object_frame_step)
+        ),
         contacts=tuple(contact_tables(predictions, truth, models)),
         curves=tuple(errors.curve(number) for number in range(len(errors.by_alignment))),
     )
