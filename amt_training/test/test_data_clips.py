@@ -33,7 +33,7 @@ def check(written, dataset):
         sample = dataset.sample(index)
         _, clip, frame = sample.key.split("/")
         hand = written.hands[clip, int(frame)]
-        assert np.abs(sample.joints - hand.joints(TIPS)).max() < FLOOR_M
+        assert np.abs(sample.joints - hand.joints21(TIPS)).max() < FLOOR_M
         assert sample.hand_box == pytest.approx(written.boxes[clip, int(frame)], abs=1e-3)
         assert sample.image.shape == (HEIGHT, WIDTH, 3)
         assert (sample.mano is None) == ((clip, int(frame)) == ("0002_l", FRAMES - 1))

@@ -41,7 +41,7 @@ def in_fisheye(written, sample):
     clip, stream, frame = parts(sample)
     hand = written.hands[clip, frame, sample.side]
     transform = camera_from_world(written, frame, stream)
-    return moved(transform, hand.joints(TIPS)), moved(transform, hand.vertices)
+    return moved(transform, hand.joints21(TIPS)), moved(transform, hand.vertices)
 
 
 def turn(joints, others):

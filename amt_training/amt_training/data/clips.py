@@ -75,7 +75,7 @@ class WebDatasetClips:
         """
         self.name = f"clips {root.name}"
         self.tip_vertices: Mapping[Side, Sequence[int]] = tips
-        self._settings = settings
+        self._settings = settings = settings or ClipSettings()
         convention = ManoConvention(
             pca=False,
             components=45,
