@@ -104,7 +104,7 @@ def test_missing_package_is_one_sentence(monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(AmtError, match=f"pip install {package}$"):
             LogWatcher(settings, {})
-    with pytest.raises(AmtError, match="watch.loggers.wandb cannot be 'cloud'"):
+    with pytest.raises(AmtError, match=r"watch\.loggers\.wandb cannot be 'cloud'"):
         LoggerSettings(wandb="cloud")
 
 
@@ -118,7 +118,7 @@ def test_other_loggers_take_numbers_and_pictures_and_go_on(tmp_path, package):
     )
     folder = tmp_path / "run"
     folder.mkdir()
-    for start in (0, 2):
+    for start in (0, 1):  # killed after step 2, the checkpoint was of step 1
         watcher = LogWatcher(settings, {"seed": 3})
         watcher.on_start(Running(nn.Linear(1, 1), folder, start))
         for step in (start + 1, start + 2):
@@ -129,13 +129,16 @@ def test_other_loggers_take_numbers_and_pictures_and_go_on(tmp_path, package):
         identity = (folder / "wandb_id").read_text()
         assert list(folder.glob(f"wandb/offline-run-*-{identity}/run-{identity}.wandb"))
     else:
-        from aim import Repo
-        from aim.sdk.context import Context
+        from aim import Run
+        from aim.storage.context import Context
 
-        (run,) = Repo(str(tmp_path / "aim")).iter_runs()
+        run = Run(
+            (folder / "aim_hash").read_text(), repo=settings.aim, system_tracking_interval=None
+        )
         assert run["configuration"] == {"seed": 3}
-        steps, values = run.get_metric("loss", Context({})).values.sparse_numpy()
-        assert dict(zip(steps, values, strict=True)) == {n: 10.0 / n for n in (1, 2, 3, 4)}
+        _, values = run.get_metric("loss", Context({})).values.sparse_numpy()
+        assert sorted(values, reverse=True) == pytest.approx([10.0, 5.0, 10.0 / 3.0])
+        run.close()
 
 
 def test_gradient_norms_by_part(model):
