@@ -1,21 +1,19 @@
 """Reads the official MANO_RIGHT.pkl and MANO_LEFT.pkl without trusting them and without chumpy.
 
 The files are Python 2 pickles of numpy arrays, one scipy sparse matrix and one expression of the
-chumpy library (`shapedirs`, a selection of an array's elements). Unpickling in the usual way would
-run whatever code a file names; here only the handful of names that MANO needs can be named, and
-classes are replaced by inert records.
+chumpy library (`shapedirs`, a selection of an array's elements). `array_pickle` lets them name
+nothing but arrays and the handful of names that MANO needs; classes are replaced by inert records.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array
 
+from amt_perception.array_pickle import ArrayUnpickler
 from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
 from amt_perception.hand.model_data import HandModelData
@@ -31,11 +29,13 @@ def read_mano_pickle(path: Path, side: Side) -> HandModelData:
     is run then), lacks a part, has a part of another shape, or is the other hand.
     """
     try:
-        contents = _RecordUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        contents = ArrayUnpickler(path.read_bytes(), _record_names()).load()
     except OSError as error:
         raise AmtError(f"Cannot read {path}: {error.strerror}.") from error
     except AmtError as error:
-        raise AmtError(f"{path} is not a MANO file: {error}") from error
+        raise AmtError(
+            f"{path} is not a MANO file: {error}; download MANO from mano.is.tue.mpg.de."
+        ) from error
     except Exception as error:  # a damaged pickle can raise anything
         reason = " ".join(str(error).split())
         raise AmtError(
@@ -85,36 +85,19 @@ class _Record:
         self.state = state
 
 
-class _RecordUnpickler(pickle.Unpickler):
-    """An unpickler for which nothing exists but numpy's arrays, sets and records."""
-
-    def __init__(self, file: io.BytesIO, encoding: str) -> None:
-        super().__init__(file, encoding=encoding)
-        # Classes of this reader alone: a pickle can set attributes on the classes it names.
-        array, select, sparse = (type(n, (_Record,), {}) for n in ("Ch", "Select", "csc_matrix"))
-        self._names: dict[tuple[str, str], Any] = {
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-            ("builtins", "set"): set,
-            ("builtins", "object"): object,
-            ("copyreg", "_reconstructor"): _new_record,
-            ("chumpy.ch", "Ch"): array,
-            ("chumpy.reordering", "Select"): select,
-        }
-        for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            self._names[module, "_reconstruct"] = np.empty(0).__reduce__()[0]
-            self._names[module, "scalar"] = np.float64(0).__reduce__()[0]
-        for module in ("scipy.sparse.csc", "scipy.sparse._csc"):
-            self._names[module, "csc_matrix"] = sparse
-
-    def find_class(self, module: str, name: str) -> Any:
-        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
-        if (module, name) not in self._names:
-            raise AmtError(
-                f"it asks to load '{module}.{name}', which MANO does not need; nothing was run. "
-                "Download MANO from mano.is.tue.mpg.de."
-            )
-        return self._names[module, name]
+def _record_names() -> dict[tuple[str, str], Any]:
+    """What MANO's pickles name besides arrays, as records."""
+    # Classes of this reader alone: a pickle can set attributes on the classes it names.
+    array, select, sparse = (type(n, (_Record,), {}) for n in ("Ch", "Select", "csc_matrix"))
+    return {
+        ("builtins", "set"): set,
+        ("builtins", "object"): object,
+        ("copyreg", "_reconstructor"): _new_record,
+        ("chumpy.ch", "Ch"): array,
+        ("chumpy.reordering", "Select"): select,
+        ("scipy.sparse.csc", "csc_matrix"): sparse,
+        ("scipy.sparse._csc", "csc_matrix"): sparse,
+    }
 
 
 def _new_record(cls: type, _base: type, _state: object) -> _Record:

@@ -1,4 +1,4 @@
-"""Figures of a joint trajectory over time: jitter, bone-length variation and lag.
+"""Figures of a joint trajectory over time: jitter, acceleration, bone-length variation and lag.
 
 A trajectory is an array [T, J, D] sampled at a constant rate. Frames without a hand hold NaN; they
 split the trajectory into runs, and no figure reaches over a gap.
@@ -33,6 +33,21 @@ def jitter_rms(trajectory: np.ndarray, window: int = 9, order: int = 2) -> float
     """Root mean square of `savgol_residual` over all points; NaN when no run is long enough."""
     squared = savgol_residual(trajectory, window, order) ** 2
     return float(np.sqrt(np.nanmean(squared))) if np.isfinite(squared).any() else float("nan")
+
+
+def acceleration_error(trajectory: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Distance [T, J] of estimated and true acceleration, in the trajectories' unit per frame^2.
+
+    The acceleration is the second difference x[t - 1] - 2 x[t] + x[t + 1] (Kanazawa et al., CVPR
+    2019); its rows are those of t, the first and the last are NaN. So is a row whose difference
+    would reach over a gap.
+    """
+    trajectory, truth = np.asarray(trajectory, dtype=float), np.asarray(truth, dtype=float)
+    if trajectory.shape != truth.shape:
+        raise ValueError(f"trajectories differ in shape: {trajectory.shape} and {truth.shape}")
+    error = np.full(trajectory.shape[:2], np.nan)
+    error[1:-1] = np.linalg.norm(np.diff(trajectory - truth, n=2, axis=0), axis=-1)
+    return error
 
 
 def bone_length_variation(trajectory: np.ndarray, bones: Sequence[tuple[int, int]]) -> np.ndarray:

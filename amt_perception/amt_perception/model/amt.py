@@ -19,7 +19,7 @@ from amt_perception.model.fusion import Fusion
 from amt_perception.model.hand_branch import PALM, HandBranch
 from amt_perception.model.hand_layer import Hand, HandLayer
 from amt_perception.model.image_encoder import ImageEncoder, ImageTokens
-from amt_perception.model.interface import AmtInput, AmtOutput
+from amt_perception.model.interface import AmtInput, AmtOutput, Tensors
 from amt_perception.model.mirror import mirror_input, mirror_output
 from amt_perception.model.object_branch import ObjectBranch, ObjectHead
 from amt_perception.model.refinement import Refinement
@@ -28,7 +28,7 @@ from amt_perception.model.temporal import FrameMemory, TemporalEncoder
 
 
 @dataclass
-class FrameTokens:
+class FrameTokens(Tensors):
     """One frame after the spatial pass, in the right hand's (perhaps mirrored) picture."""
 
     memory: FrameMemory
@@ -36,6 +36,11 @@ class FrameTokens:
     view: View
     side: Tensor
     """[B]."""
+
+    def by_frame(self, frames: int) -> list[FrameTokens]:
+        """Windows [B * frames] taken apart: each frame of all windows [B], in time order."""
+        first = torch.arange(0, len(self.side), frames, device=self.side.device)
+        return [self[first + age] for age in range(frames)]
 
 
 class Amt(nn.Module):
@@ -86,33 +91,14 @@ class Amt(nn.Module):
         [B * T], seen in the (mirrored) picture, to look at instead of the first estimate's.
         Raises AmtError when there are more frames than the model can use.
         """
-        count, frames = inputs.image.shape[:2]
+        frames = inputs.image.shape[1]
         if frames > (self.config.frames if self.temporal else 1):
             raise AmtError(
                 f"{frames} frames were given, but the model takes "
                 f"{self.config.frames if self.temporal else 1}"
             )
-        flat = AmtInput(
-            image=inputs.image.flatten(0, 1)[:, None],
-            intrinsics=inputs.intrinsics.flatten(0, 1)[:, None],
-            crop=inputs.crop.flatten(0, 1)[:, None],
-            hand_box=inputs.hand_box.flatten(0, 1)[:, None],
-            side=inputs.side.repeat_interleave(frames),
-        )
-        tokens = self.encode_frame(flat, given)
-        if frames == 1:
-            return self.decode([tokens])
-        index = torch.arange(count, device=inputs.image.device) * frames
-        newest = index + frames - 1
-        memory = [tokens.memory[index + age] for age in range(frames)]
-        view = View(
-            tokens.view.intrinsics[newest],
-            tokens.view.box[newest],
-            tokens.view.size,
-            tokens.view.turn[newest],
-            tokens.view.box_depth[newest],
-        )
-        return self._finish(memory, tokens.output[newest], view, tokens.side[newest])
+        tokens = self.encode_frame(inputs.flat(), given)
+        return self.decode(tokens.by_frame(frames) if frames > 1 else [tokens])
 
     def encode_frame(self, inputs: AmtInput, given: Hand | None = None) -> FrameTokens:
         """The spatial pass over frames on their own (T = 1), for `decode`.
@@ -167,14 +153,10 @@ class Amt(nn.Module):
         frames: in time order, of the same hands. Without a temporal encoder only the last counts.
         """
         last = frames[-1]
-        return self._finish([frame.memory for frame in frames], last.output, last.view, last.side)
-
-    def _finish(
-        self, memory: list[FrameMemory], output: AmtOutput, view: View, side: Tensor
-    ) -> AmtOutput:
+        output = last.output
         if self.temporal is not None:
-            output = self.temporal(memory, output, view)
-        return mirror_output(output, side, view.size)
+            output = self.temporal([frame.memory for frame in frames], output, last.view)
+        return mirror_output(output, last.side, last.view.size)
 
 
 def freeze_spatial(model: Amt) -> None:
@@ -188,3 +170,16 @@ def freeze_spatial(model: Amt) -> None:
 def with_temporal(config: AmtConfig, layers: int = 2) -> AmtConfig:
     """The configuration of stage 2."""
     return replace(config, temporal_layers=layers)
+
+
+def add_temporal(model: Amt, layers: int = 2) -> None:
+    """Give a model of stage 1 a new temporal encoder, which changes nothing yet.
+
+    Raises AmtError when it has one.
+    """
+    if model.temporal is not None:
+        raise AmtError("the model has a temporal encoder already")
+    model.config = with_temporal(model.config, layers)
+    model.temporal = TemporalEncoder(model.config, model.hand_layer)
+    if model.config.stabilisers.sigma_reparam:
+        add_sigma_reparam(model.temporal)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from amt_perception.errors import AmtError
 from amt_perception.model.config import AmtConfig
 from amt_perception.model.geometry import box_depth, in_float32, look_at, viewing_rays
+from amt_perception.model.interface import Tensors
 from amt_perception.model.layers import Attention, zero_start
 
 _FEATURES = (2, 2, 4, 4)
@@ -23,7 +24,7 @@ _FEATURES = (2, 2, 4, 4)
 
 
 @dataclass
-class View:
+class View(Tensors):
     """The geometry of a batch of crops."""
 
     intrinsics: Tensor

@@ -63,6 +63,14 @@ class AmtInput(Tensors):
     side: Tensor
     """[B] int64, LEFT or RIGHT."""
 
+    def flat(self) -> AmtInput:
+        """The frames as samples of their own: [B * T] of one frame each."""
+        flat = {
+            name: getattr(self, name).flatten(0, 1)[:, None]
+            for name in ("image", "intrinsics", "crop", "hand_box")
+        }
+        return AmtInput(**flat, side=self.side.repeat_interleave(self.image.shape[1]))
+
 
 @dataclass
 class ObjectOutput(Tensors):

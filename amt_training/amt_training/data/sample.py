@@ -112,7 +112,7 @@ class HandDataset(Protocol):
 
     @property
     def object_models(self) -> Mapping[int, ObjectModel]:
-        """By class index; empty when the meshes are not at hand."""
+        """By class index: all that occur, or none when a mesh is not at hand."""
 
     @property
     def entries(self) -> Sequence[Entry]:

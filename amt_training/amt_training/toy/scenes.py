@@ -24,24 +24,29 @@ from amt_perception.model.interface import HAND_PARTS, INTERACTIONS, LEFT, RIGHT
 from amt_perception.sample.look import random_backdrop, random_look
 from amt_perception.sample.motion import FINGERS_UP_PALM_TO_CAMERA, FIST, OPEN
 from amt_perception.sample.scene import HandObjectScene
+from amt_training.data.contacts import PART_OF_JOINT, TOUCHING_M
 from amt_training.losses.targets import UNKNOWN, AmtTarget, ContactTarget, ObjectTarget
 
 CAMERA = Intrinsics(260.0, 260.0, 144.0, 144.0, 288, 288)
 BOX_CLASS = YCB_CLASSES.index("003_cracker_box")
 BOX_HALF = np.array([0.03, 0.045, 0.08])
 """Half the extents of the scene's box (m); its six faces have six colours."""
-_TOUCHING_M = 0.005
+MIDDLE_DISTANCE_M = 0.49
 _HAND_BOX_MARGIN = 1.15
 """Hand boxes are so much larger than the joints' extent."""
-_PART_OF_JOINT = np.array(
-    [HAND_PARTS.index("palm")]
-    + [
-        HAND_PARTS.index(name)
-        for name in ("index", "middle", "pinky", "ring", "thumb")
-        for _ in "123"
-    ]
-)
-"""Index into HAND_PARTS of each of MANO's joints."""
+
+
+@dataclass(frozen=True)
+class Variety:
+    """How much scenes differ."""
+
+    turn: tuple[float, float, float] = (1.0, np.pi, 0.7)
+    """The hand turns by up to so much (rad) in the picture, about its fingers, and to the camera,
+    away from fingers up and palm to the camera."""
+    shape: float = 0.7
+    """Standard deviation of the hand's shape coefficients."""
+    place: tuple[float, float] = (0.05, 0.11)
+    """The palm is up to so far (m) off the axis, and beyond or before the middle distance."""
 
 
 @dataclass
@@ -86,7 +91,7 @@ class ToyScenes:
         return inputs, replace(self.truth, keypoints=keypoints)
 
 
-def make_scenes(count: int, seed: int) -> ToyScenes:
+def make_scenes(count: int, seed: int, variety: Variety = Variety()) -> ToyScenes:
     """Scenes by chance, right and left hands in turn. Raises AmtError where none can be drawn."""
     random = np.random.default_rng(seed)
     scenes: list[dict[str, Any]] = [{} for _ in range(count)]
@@ -94,7 +99,7 @@ def make_scenes(count: int, seed: int) -> ToyScenes:
         data = generic_hand(side)
         with HandObjectScene(CAMERA, data) as picture:
             for number in range(first, count, 2):
-                scenes[number] = _scene(data, picture, random)
+                scenes[number] = draw_scene(data, picture, random, variety)
     stacked = {name: np.stack([scene[name] for scene in scenes]) for name in scenes[0]}
     return ToyScenes(
         images=torch.from_numpy(stacked["image"]),
@@ -104,16 +109,21 @@ def make_scenes(count: int, seed: int) -> ToyScenes:
     )
 
 
-def _scene(
-    data: HandModelData, picture: HandObjectScene, random: np.random.Generator
+def draw_scene(
+    data: HandModelData, picture: HandObjectScene, random: np.random.Generator, variety: Variety
 ) -> dict[str, Any]:
-    """One picture and what is true about it."""
-    pose = _grasp(data, random)
-    shape = random.normal(0.0, 0.7, 10)
+    """One picture and what is true about it, as arrays.
+
+    picture: draws the hand of `data` with CAMERA.
+    """
+    pose = _grasp(data, random, variety)
+    shape = random.normal(0.0, variety.shape, 10)
     kinematics = HandKinematics(data)
     joints = kinematics.joints21(pose, shape, np.zeros(3))
     palm = joints[[WRIST, *BASES[1:]]].mean(axis=0)
-    place = random.uniform((-0.05, -0.05, 0.38), (0.05, 0.05, 0.6))
+    across, depth = variety.place
+    reach, middle = np.array([across, across, depth]), np.array([0.0, 0.0, MIDDLE_DISTANCE_M])
+    place = random.uniform(middle - reach, middle + reach)
     translation = place - palm
     joints = joints + translation
     box = _box_pose(Rotation.from_rotvec(pose[0]), place, random)
@@ -139,11 +149,11 @@ def _scene(
     }
 
 
-def _grasp(data: HandModelData, random: np.random.Generator) -> np.ndarray:
+def _grasp(data: HandModelData, random: np.random.Generator, variety: Variety) -> np.ndarray:
     """[16, 3] pose of a hand about to close, or closed, seen from any side."""
     angles = OPEN.angles() + random.uniform(0.05, 0.6) * (FIST.angles() - OPEN.angles())
     angles += random.normal(0.0, 0.08, angles.shape) * (1.0, 0.5, 0.3)
-    turn = Rotation.from_euler("ZYX", random.uniform(-1.0, 1.0, 3) * (1.0, np.pi, 0.7))
+    turn = Rotation.from_euler("ZYX", random.uniform(-1.0, 1.0, 3) * variety.turn)
     orientation = (turn * Rotation.from_matrix(FINGERS_UP_PALM_TO_CAMERA)).as_rotvec()
     if data.side == Side.LEFT:
         orientation = mirror_pose(orientation)
@@ -172,11 +182,11 @@ def _contacts(vertices: np.ndarray, joint: np.ndarray, box: np.ndarray) -> dict[
     inside = (vertices - box[:3, 3]) @ box[:3, :3]
     beyond = np.abs(inside) - BOX_HALF
     distance = np.linalg.norm(beyond.clip(min=0.0), axis=1) + beyond.max(axis=1).clip(max=0.0)
-    part = _PART_OF_JOINT[joint]
+    part = PART_OF_JOINT[joint]
     nearest = np.array(
         [np.where(part == number, distance, np.inf).argmin() for number in range(len(HAND_PARTS))]
     )
-    touches = distance[nearest] < _TOUCHING_M
+    touches = distance[nearest] < TOUCHING_M
     thumb = HAND_PARTS.index("thumb")
     if touches[thumb] and touches.sum() > 1:
         interaction = INTERACTIONS.index("grasp")
@@ -188,7 +198,7 @@ def _contacts(vertices: np.ndarray, joint: np.ndarray, box: np.ndarray) -> dict[
 def _target(scenes: dict[str, np.ndarray]) -> AmtTarget:
     count = len(scenes["joints"])
     known = torch.ones(count, dtype=torch.bool)
-    surface, normals = _box_surface()
+    surface, normals = box_surface()
     objects = ObjectTarget(
         annotated=known,
         valid=known[:, None],
@@ -227,7 +237,7 @@ def _target(scenes: dict[str, np.ndarray]) -> AmtTarget:
     )
 
 
-def _box_surface() -> tuple[np.ndarray, np.ndarray]:
+def box_surface() -> tuple[np.ndarray, np.ndarray]:
     """[P, 3] points on the box's six faces, in its frame, and their outward normals."""
     grid = np.stack(np.meshgrid(*[np.linspace(-0.9, 0.9, 6)] * 2), axis=-1).reshape(-1, 2)
     points, normals = [], []

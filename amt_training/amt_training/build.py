@@ -1,0 +1,117 @@
+"""From settings to what is trained: hands, network, loss, task, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from amt_perception.errors import AmtError
+from amt_perception.hand.joints import Side
+from amt_perception.hand.mano_files import load_hand_model
+from amt_perception.hand.model_data import HandModelData
+from amt_perception.model.amt import Amt
+from amt_perception.model.baseline import TINY_BASELINE, BaselineConfig, BaselineModel
+from amt_perception.model.config import SIZES, AmtConfig
+from amt_perception.model.transition import TransitionConfig, TransitionRefiner
+from amt_training.data.batches import Batch, BatchPlan, CachedBatches
+from amt_training.data.cache import ResidentCache, fits_in_memory
+from amt_training.data.crops import StoredCrop
+from amt_training.data.sample import HandDataset
+from amt_training.data.sampler import windows
+from amt_training.data.streaming import StreamedBatches
+from amt_training.data.targets import TargetBuilder
+from amt_training.losses.total import AmtLoss
+from amt_training.settings import ModelSettings, TrainSettings
+from amt_training.tasks.single_frame import SingleFrameTask
+from amt_training.tasks.temporal import TemporalTask, stage_two_model
+from amt_training.tasks.transition import PoseWindowSource, TransitionTask
+from amt_training.trainer.distributed import World
+from amt_training.trainer.interfaces import BatchSource
+
+ModelConfig = AmtConfig | BaselineConfig | TransitionConfig
+MODELS: dict[str, ModelConfig] = {
+    **SIZES,
+    "baseline": BaselineConfig(),
+    "tiny_baseline": TINY_BASELINE,
+    "transition": TransitionConfig(),
+}
+"""Configurations by `model.size`."""
+
+
+def hand_models(mano_folder: str | None) -> dict[Side, HandModelData]:
+    """The right and the left hand. Raises AmtError when the folder lacks MANO's files."""
+    folder = Path(mano_folder).expanduser() if mano_folder else None
+    return {side: load_hand_model(side, folder) for side in (Side.RIGHT, Side.LEFT)}
+
+
+def model_configuration(settings: ModelSettings) -> ModelConfig:
+    """The size's configuration with the changes. Raises AmtError naming a wrong key."""
+    if settings.size not in MODELS:
+        raise AmtError(f"model.size is '{settings.size}'; choose one of: {', '.join(MODELS)}")
+    config = MODELS[settings.size]
+    try:
+        return type(config).from_dict(_merged(config.to_dict(), settings.changes))
+    except (AmtError, TypeError) as error:
+        raise AmtError(f"model.changes does not fit {settings.size}: {error}") from error
+
+
+def build_task(
+    settings: TrainSettings, hands: Mapping[Side, HandModelData], dataset: HandDataset
+) -> SingleFrameTask | TemporalTask | TransitionTask:
+    """What is trained, with its weights at the start.
+
+    dataset: whose objects and fingertips are learned. Raises AmtError when weights or a
+    checkpoint are missing.
+    """
+    config, right = model_configuration(settings.model), hands[Side.RIGHT]
+    torch.manual_seed(settings.trainer.seed)
+    if isinstance(config, TransitionConfig):
+        return TransitionTask(TransitionRefiner(config))
+    loss = AmtLoss(settings.loss, right)
+    targets = TargetBuilder(right, dataset.tip_vertices, dataset.object_models)
+    if settings.task == "stage2":
+        assert settings.stage1_checkpoint is not None  # the settings are checked
+        stage_one = Path(settings.stage1_checkpoint).expanduser()
+        return TemporalTask(
+            stage_two_model(stage_one, right, settings.temporal_layers), loss, targets
+        )
+    if isinstance(config, BaselineConfig):
+        return SingleFrameTask(BaselineModel(config), loss, targets)
+    return SingleFrameTask(Amt(config, right, settings.model.backbone_weights), loss, targets)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Batches to train on and to look at."""
+
+    train: BatchSource
+    validation: CachedBatches | StreamedBatches | PoseWindowSource
+
+
+class WindowSource:
+    """Batches whose labels stand beside their frames: [B, T, ...] instead of [B * T, ...]."""
+
+    def __init__(self, source: CachedBatches | StreamedBatches, frames: int) -> None:
+        self._source, self._frames = source, frames
+        self.steps_per_epoch = source.steps_per_epoch
+
+    def batches(self, first_step: int) -> Iterator[Batch]:
+        """See BatchSource."""
+        for inputs, labels in self._source.batches(first_step):
+            yield inputs, labels.each(lambda tensor: tensor.unflatten(0, (-1, self._frames)))
+
+
+def _merged(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values with changes; unknown keys are kept for from_dict to refuse."""
+    merged = dict(values)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        both = isinstance(inner, dict) and isinstance(value, Mapping)
+        merged[key] = _merged(inner, value) if both else value
+    return merged

@@ -1,0 +1,86 @@
+"""From settings to a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from amt_perception.errors import AmtError
+from amt_perception.hand.joints import Side
+from amt_perception.hand.model_data import HandModelData
+from amt_training.data.sample import HandDataset
+from amt_training.data.settings import (
+    PARTS,
+    ClipsSettings,
+    DexYcbSettings,
+    Ho3dSettings,
+    Hot3dSettings,
+    InterHandSettings,
+    OakInkSettings,
+    ShardsSettings,
+    ToySettings,
+)
+from amt_training.data.subset import split_sequences
+
+
+def make_dataset(settings: Any, part: str, hands: Mapping[Side, HandModelData]) -> HandDataset:
+    """The train, val or test part of a data set.
+
+    settings: one of `data/settings.py`; hands: MANO's models for real data sets. Raises AmtError
+    when the data is not there.
+    """
+    if part not in PARTS:
+        raise AmtError(f"there is no part '{part}' of a data set; choose train, val or test")
+    right, left = hands[Side.RIGHT], hands[Side.LEFT]
+    if isinstance(settings, ToySettings):
+        from amt_training.toy.dataset import ToyDataset
+
+        count = getattr(settings, part)
+        return ToyDataset(f"toy scenes, {part}", count, PARTS.index(part), settings.variety)
+    root = _root(settings)
+    if isinstance(settings, DexYcbSettings):
+        from amt_training.data.dexycb import DexYcb
+
+        return DexYcb(root, settings.split, part, right, left)
+    if isinstance(settings, Ho3dSettings):
+        from amt_training.data.ho3d import Ho3d
+
+        if part == "test":
+            return Ho3d(root, settings.version, "evaluation", right)
+        return split_sequences(
+            Ho3d(root, settings.version, "train", right), settings.held_out, part
+        )
+    if isinstance(settings, InterHandSettings):
+        from amt_training.data.interhand import InterHand
+
+        return InterHand(root, part, right, left)
+    if isinstance(settings, Hot3dSettings):
+        from amt_training.data.hot3d import Hot3d
+
+        return split_sequences(
+            Hot3d(root, settings.device, "train", right, left), settings.held_out, part
+        )
+    if isinstance(settings, OakInkSettings):
+        from amt_training.data.oakink import OakInk
+
+        return OakInk(root, settings.split, part, right, left)
+    if isinstance(settings, ClipsSettings):
+        from amt_training.data.clips import Clips
+
+        return split_sequences(Clips(root, right, left), settings.held_out, part)
+    assert isinstance(settings, ShardsSettings)
+    from amt_training.data.shards import Shards
+
+    return Shards(root / part)
+
+
+def _root(settings: Any) -> Path:
+    """Where the data set is. Raises AmtError naming the key when nothing is there."""
+    root = Path(settings.root).expanduser()
+    if not root.is_dir():
+        raise AmtError(
+            f"data.root={settings.root} is not a folder; give the one that holds the data set "
+            f"'{settings.kind}'"
+        )
+    return root

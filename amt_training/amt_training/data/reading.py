@@ -1,0 +1,88 @@
+"""Reading samples in worker processes, in order, a bounded number ahead."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from torch.utils.data import DataLoader, Dataset
+
+from amt_perception.errors import AmtError
+
+Result = TypeVar("Result")
+_AHEAD = 4
+"""Jobs that each worker has in hand."""
+
+
+class _Jobs(Dataset[Any], Generic[Result]):
+    """A function as a DataLoader wants it."""
+
+    def __init__(self, job: Callable[[int], Result]) -> None:
+        self.job = job
+
+    def __getitem__(self, number: int) -> Result | AmtError:
+        try:
+            return self.job(number)
+        except AmtError as error:  # raised by a worker, its sentence would drown in a traceback
+            return error
+
+
+def in_order(
+    job: Callable[[int], Result], numbers: Iterable[int], workers: int, pin_memory: bool = False
+) -> Generator[Result, None, None]:
+    """job(number) for each number, in order; numbers may have no end.
+
+    job: a function or an object of a module; it is sent to the workers once. workers: processes,
+    or 0 to do it here. They come from a fork server, which has seen neither this process's threads
+    nor its CUDA context. pin_memory: of the tensors in a result. Close the iterator, or exhaust it,
+    to end the workers. Raises the job's AmtError, and one when a worker is killed.
+    """
+    context = None
+    if workers > 0:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+    loader: DataLoader[Any] = DataLoader(
+        _Jobs(job),
+        batch_size=None,
+        sampler=_Endless(numbers),
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        multiprocessing_context=context,
+        prefetch_factor=_AHEAD if workers > 0 else None,
+        worker_init_fn=_one_thread,
+        pin_memory=pin_memory,
+    )
+    try:
+        for result in loader:
+            if isinstance(result, AmtError):
+                raise result
+            yield result
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise AmtError(
+            f"a worker that reads data was ended from outside ({error}); with too little memory, "
+            "choose fewer workers"
+        ) from error
+
+
+class _Endless:
+    """Numbers as a sampler, which may have no length."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self.numbers = numbers
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers)
+
+
+def _as_it_is(result: Any) -> Any:
+    return result
+
+
+def _one_thread(_: int) -> None:
+    """The workers share the cores among themselves; torch sees to its own threads."""
+    import cv2
+
+    cv2.setNumThreads(1)

@@ -1,0 +1,87 @@
+"""Every setting of the commands, typed: what Hydra checks the user's words against.
+
+The numbers of each part stand beside the code that uses them; here they come together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from omegaconf import MISSING
+
+from amt_perception.errors import AmtError
+from amt_training.data.augmentation import AugmentationSettings
+from amt_training.data.cache import CacheSettings
+from amt_training.data.crops import StoredCrop
+from amt_training.losses.config import LossConfig
+from amt_training.tasks.transition import TransitionSettings
+from amt_training.trainer.trainer import TrainerSettings
+from amt_training.watch.settings import WatchSettings
+
+TASKS = ("stage1", "stage2", "transition")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which network, and where it starts."""
+
+    size: str = MISSING
+    """large, base, small or tiny; baseline or tiny_baseline; transition."""
+    backbone_weights: str = "pretrained"
+    """pretrained (from this machine's Hugging Face cache), a folder with a downloaded model, or
+    random. The baseline has no backbone, tiny no pretrained one."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Values that differ from the size's configuration, such as {width: 512}."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """`python -m amt_training.train`."""
+
+    task: str = MISSING
+    """stage1 (single frames; the baseline too), stage2 (temporal encoder) or transition."""
+    run_folder: str = MISSING
+    """Where checkpoints, curves and pictures go."""
+    batch_size: int = 64
+    """Samples of each process in a step."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    threads: int = 0
+    """Of the CPU, for torch; 0 for torch's own choice."""
+    mano_folder: Optional[str] = None  # noqa: UP045 (OmegaConf reads it at run time)
+    """Folder with MANO_RIGHT.pkl and MANO_LEFT.pkl; without it the generic hand."""
+    stage1_checkpoint: Optional[str] = None  # noqa: UP045
+    """What stage 2 starts from."""
+    temporal_layers: int = 2
+    """Of stage 2's temporal encoder."""
+    augment: bool = True
+    """Change the pictures by chance, as `augmentation` says."""
+    model: ModelSettings = field(default_factory=ModelSettings)
+    data: Any = MISSING
+    """One of the data sets, see `data/settings.py`."""
+    stored_crop: StoredCrop = field(default_factory=StoredCrop)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    loss: LossConfig = field(default_factory=LossConfig)
+    transition: TransitionSettings = field(default_factory=TransitionSettings)
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
+
+    def __post_init__(self) -> None:
+        """Raises AmtError for what cannot be, naming the key."""
+        if self.task not in TASKS:
+            raise AmtError(f"task is '{self.task}'; choose one of: {', '.join(TASKS)}")
+        if self.batch_size < 1:
+            raise AmtError(f"batch_size is {self.batch_size}; it must be at least 1")
+        if self.batch_size % self.trainer.accumulation:
+            raise AmtError(
+                f"batch_size {self.batch_size} is not a multiple of trainer.accumulation "
+                f"{self.trainer.accumulation}; choose one that is"
+            )
+        if self.task == "stage2" and not self.stage1_checkpoint:
+            raise AmtError(
+                "stage 2 goes on from stage 1: give its model.safetensors as stage1_checkpoint=FILE"
+            )
+        if (self.task == "transition") != (self.model.size == "transition"):
+            raise AmtError("model.size=transition belongs to task=transition, and to no other")

@@ -1,0 +1,105 @@
+"""WebDataset clips: frames come back as samples, and wrong settings are found out."""
+
+import numpy as np
+import pytest
+
+from amt_perception.errors import AmtError
+from amt_perception.hand.joints import Side
+from amt_perception.hand.kinematics import HandKinematics
+from amt_perception.hand.skinning import hand_vertices
+from amt_training.data.clips import ClipSettings, WebDatasetClips
+from amt_training.data.sample import Entry, SampleError
+
+from .fixtures.clip_files import FRAMES, HEIGHT, TIPS, UNKNOWN_FRAME, WIDTH, write_clips
+from .fixtures.made_hands import MODELS
+
+FLOOR_M = 1e-6
+"""1e-3 mm: the files have float32."""
+MODELS_OF_BOTH = (MODELS[Side.RIGHT], MODELS[Side.LEFT])
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write_clips(tmp_path_factory.mktemp("clips") / "train")
+
+
+@pytest.fixture(scope="module")
+def dataset(written):
+    return WebDatasetClips(written.root, *MODELS_OF_BOTH)
+
+
+def check(written, dataset):
+    for index in range(len(dataset.entries)):
+        sample = dataset.sample(index)
+        _, clip, frame = sample.key.split("/")
+        hand = written.hands[clip, int(frame)]
+        assert np.abs(sample.joints - hand.joints(TIPS)).max() < FLOOR_M
+        assert sample.hand_box == pytest.approx(written.boxes[clip, int(frame)], abs=1e-3)
+        assert sample.image.shape == (HEIGHT, WIDTH, 3)
+        assert (sample.mano is None) == ((clip, int(frame)) == ("0002_l", FRAMES - 1))
+        if sample.mano is not None:
+            model = MODELS[sample.side]
+            wrist = HandKinematics(model).rest(sample.mano.shape)[0][0]
+            vertices = hand_vertices(
+                model, sample.mano.pose, sample.mano.shape, sample.joints[0] - wrist
+            )
+            assert np.abs(vertices - hand.vertices).max() < FLOOR_M
+
+
+def test_frames_with_a_known_hand_are_entries(dataset):
+    right, left = "made-000000/0001_r", "made-000000/0002_l"
+    assert dataset.entries == [
+        *(Entry(right, frame, Side.RIGHT) for frame in range(FRAMES) if frame != UNKNOWN_FRAME),
+        *(Entry(left, frame, Side.LEFT) for frame in range(FRAMES)),
+    ]
+    assert dataset.name == "clips train"
+
+
+def test_joints_boxes_and_mano_are_the_generators(dataset, written):
+    check(written, dataset)
+
+
+def test_numbered_pictures_metres_boxes_with_sizes_and_full_poses(tmp_path):
+    written = write_clips(tmp_path, True, unit=1.0, corners=False, add_mean=True)
+    settings = ClipSettings(metres_per_unit=1.0, box_corners=False, flat_hand_mean=True)
+    check(written, WebDatasetClips(tmp_path, *MODELS_OF_BOTH, settings))
+
+
+def test_the_picture_is_the_frames(dataset, written):
+    for index in (0, 2, 5):
+        sample = dataset.sample(index)
+        pixels = sample.joints @ sample.camera.T
+        x, y = np.round(pixels[9, :2] / pixels[9, 2]).astype(int)
+        red, _, blue = sample.image[y, x].astype(int)
+        assert red > blue + 40
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (ClipSettings(flat_hand_mean=True), "check flat_hand_mean"),
+        (ClipSettings(metres_per_unit=1.0), "metres_per_unit"),
+        (ClipSettings(box_corners=False), "check box_corners"),
+    ],
+)
+def test_settings_that_contradict_the_clips_are_found_out(written, settings, complaint):
+    dataset = WebDatasetClips(written.root, *MODELS_OF_BOTH, settings)
+    with pytest.raises(SampleError, match=complaint):
+        dataset.sample(0)
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    with pytest.raises(AmtError, match="does not exist: give the folder"):
+        WebDatasetClips(tmp_path / "none", *MODELS_OF_BOTH)
+    with pytest.raises(AmtError, match="has no clip with a known hand"):
+        WebDatasetClips(tmp_path, *MODELS_OF_BOTH)
+    write_clips(tmp_path)
+    dataset = WebDatasetClips(tmp_path, *MODELS_OF_BOTH)
+    path = tmp_path / "made-000000.tar"
+    content = path.read_bytes()
+    path.write_bytes(b"\xff" * len(content))
+    with pytest.raises(SampleError, match=r"0001_r\..* in .*made-000000\.tar is damaged"):
+        dataset.sample(0)
+    path.write_bytes(content[: len(content) // 3])
+    with pytest.raises(AmtError, match=r"made-000000\.tar is (cut off|damaged)"):
+        WebDatasetClips(tmp_path, *MODELS_OF_BOTH)
