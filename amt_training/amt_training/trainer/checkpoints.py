@@ -89,8 +89,8 @@ class Checkpoints:
                 _log.warning("%s; going back to the one before", error)
         if folders:
             raise AmtError(
-                f"none of the {len(folders)} checkpoints in {self.folder} is whole; move the folder "
-                "away to start anew"
+                f"none of the {len(folders)} checkpoints in {self.folder} is whole; move it away "
+                "to start anew"
             )
         return None
 

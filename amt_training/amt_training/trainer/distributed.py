@@ -140,11 +140,24 @@ def run(settings: DistributedSettings, device: str, work: Callable[[World], None
     except Exception as error:
         if not _first_to_say("failed"):
             return 1
-        if not isinstance(error, (AmtError, OtherProcessFailedError)):
+        if isinstance(error, AmtError):
+            print(error, file=sys.stderr, flush=True)
+        elif isinstance(error, OtherProcessFailedError) or _is_lost_connection(error):
+            print(
+                "another process of this training has ended without a word (it may have been "
+                "killed, or out of memory): run the same command to go on",
+                file=sys.stderr,
+                flush=True,
+            )
+        else:
             raise
-        print(error, file=sys.stderr, flush=True)
         return 1
     return 0
+
+
+def _is_lost_connection(error: Exception) -> bool:
+    """Whether a collective failed because another process is gone."""
+    return dist.is_initialized() and (isinstance(error, dist.DistError) or "gloo" in str(error))
 
 
 def _first_to_say(what: str) -> bool:

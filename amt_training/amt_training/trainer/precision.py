@@ -73,7 +73,7 @@ class Precision:
         if settings.deterministic:
             # cuBLAS reads this when it starts.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(settings.deterministic)
+            torch.use_deterministic_algorithms(True)
 
     def prepare(self, model: nn.Module, whole: bool) -> None:
         """Change a network in place for its training, before it is shared between processes.

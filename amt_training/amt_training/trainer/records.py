@@ -53,11 +53,15 @@ class StepRecords:
         values = torch.stack([loss.total, gradient_norm, *loss.terms.values()])
         self._waiting.append((step, learning_rate, list(loss.terms), values))
 
-    def fetch(self, world: World) -> list[StepRecord]:
-        """The steps since the last call, in order; all processes must call it."""
+    def fetch(self, world: World | None) -> list[StepRecord]:
+        """The steps since the last call, in order.
+
+        world: all of its processes must call it, and numbers are their means; None for this one's.
+        """
         if not self._waiting:
             return []
-        flat = world.mean(torch.cat([values for *_, values in self._waiting]).cpu()).tolist()
+        numbers = torch.cat([values for *_, values in self._waiting]).cpu()
+        flat = (world.mean(numbers) if world else numbers).tolist()
         records = []
         for step, rate, names, values in self._waiting:
             (loss, norm, *terms), flat = flat[: len(values)], flat[len(values) :]

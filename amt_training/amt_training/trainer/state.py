@@ -77,10 +77,12 @@ def restore_state(
     state = get_optimizer_state_dict(task, optimizer, options=_WHOLE)
     for parameter, values in _moments(state).items():
         for kind, value in values.items():
-            # A parameter that has had no gradient yet is not in the file.
             tensor = stored.get(parameter + _SEPARATOR + kind, torch.zeros_like(value))
             values[kind] = tensor.to(value.device)
     set_optimizer_state_dict(task, optimizer, state, options=_WHOLE)
+    for parameter, kept in list(optimizer.state.items()):
+        if not kept["step"]:  # it has had no gradient yet, and was not in the file
+            del optimizer.state[parameter]
 
 
 def _save_model(model: nn.Module, state: State, notes: dict[str, Any], path: Path) -> None:

@@ -189,6 +189,9 @@ class Trainer:
                 lambda part: seed_generators(settings.seed, step, self.world.rank, part),
             )
         except PredictionNotFiniteError as error:
+            for record in self._records.fetch(None):
+                if record.not_finite:
+                    raise self._not_finite(record.step, record.not_finite) from error
             raise self._not_finite(step + 1, ["the network's predictions"]) from error
         if settings.distributed.strategy == "fsdp2":
             average_replicated(self.task, self.world)
