@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -14,6 +15,7 @@ from amt_perception.drawing.skeleton import OUTLINE_COLOUR, draw_bones
 from amt_perception.drawing.text import GREY, PANEL, WHITE, Colour, draw_chip, draw_text, text_size
 from amt_perception.metrics.pose import mpjpe
 from amt_perception.model.interface import LEFT, AmtInput, AmtOutput
+from amt_perception.output.files import atomic_write
 from amt_training.losses.targets import AmtTarget
 
 TRUTH_COLOUR: Colour = (64, 224, 208)
@@ -74,6 +76,15 @@ def draw_sheet(
 def _to_cpu(tensor: Tensor) -> Tensor:
     tensor = tensor.detach().cpu()
     return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write [H, W, 3] uint8 RGB as PNG. Raises AmtError when that cannot be done."""
+    import cv2
+
+    _, data = cv2.imencode(".png", picture[..., ::-1])
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data.tobytes())
 
 
 def _error_mm(joints: np.ndarray, truth: np.ndarray) -> float:
