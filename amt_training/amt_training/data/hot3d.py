@@ -40,7 +40,7 @@ _DOWN = np.array([1.0, 0.0, 0.0])
 
 
 @dataclass(frozen=True)
-class Hot3dSettings:
+class Hot3dOptions:
     """What is taken from HOT3D and how its pictures are made."""
 
     streams: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class Hot3d:
         part: str,
         right: HandModelData,
         left: HandModelData,
-        settings: Hot3dSettings = Hot3dSettings(),
+        settings: Hot3dOptions = Hot3dOptions(),
     ) -> None:
         """root: the folder with train_aria, train_quest3 and clip_definitions.json; device: aria
         or quest3; part: train, val or all; right, left: MANO's own hand models.
@@ -94,7 +94,7 @@ class Hot3d:
         if device not in ("aria", "quest3"):
             raise AmtError(f"HOT3D was recorded with aria and quest3, not {device}.")
         self.name = f"HOT3D-Clips {device} {part}"
-        self._settings = settings or Hot3dSettings()
+        self._settings = settings or Hot3dOptions()
         self._labels = LabelHand(CONVENTION, right, left)
         folder = require_folder(root / f"train_{device}", _HOW_TO_GET)
         paths = sorted(folder.glob("clip-*.tar"))
@@ -171,7 +171,7 @@ class Hot3d:
         )
 
 
-def _places(number: int, clip: TarIndex, settings: Hot3dSettings) -> list[_Place]:
+def _places(number: int, clip: TarIndex, settings: Hot3dOptions) -> list[_Place]:
     """The hands of a clip that are labelled and seen, stream by stream, side by side, in order."""
     found: list[_Place] = []
     if _SHAPES not in clip:

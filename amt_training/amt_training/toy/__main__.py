@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from amt_perception.errors import AmtError
-from amt_training.toy.pictures import draw_curves, draw_grid
 from amt_training.toy.scenes import make_scenes
 from amt_training.toy.training import (
-    Errors,
     Schedule,
     build,
     crops,
@@ -22,6 +21,8 @@ from amt_training.toy.training import (
     shuffled,
     train,
 )
+from amt_training.watch.curves import Run, draw_curves, to_curves
+from amt_training.watch.pictures import draw_sheet, write_picture
 
 _LOOK_EVERY = 50
 _SHOWN = 24
@@ -49,31 +50,32 @@ def run(arguments: argparse.Namespace) -> None:
     model, loss = build(arguments.seed)
     inputs, target = crops(scenes, model)
     terms: list[dict[str, float]] = []
-    seen: dict[int, Errors] = {}
+    seen: list[dict[str, float]] = []
     with tqdm(total=arguments.steps, unit="step") as bar:
 
         def watch(step: int, now: dict[str, float]) -> None:
-            terms.append(now)
+            terms.append({"step": step, **now})
             if step % _LOOK_EVERY == 0 or step == arguments.steps - 1:
-                seen[step] = errors(predict(model, inputs), target)
-                last = seen[step]
-                bar.set_postfix_str(f"{last.joints_mm:.1f} mm, {last.object_degrees:.1f} deg")
+                found = errors(predict(model, inputs), target)
+                seen.append({"step": step, **asdict(found)})
+                bar.set_postfix_str(f"{found.joints_mm:.1f} mm, {found.object_degrees:.1f} deg")
             bar.update()
 
         batches = shuffled(inputs, target, arguments.seed)
         train(model, loss, batches, Schedule(steps=arguments.steps), watch)
-    last = seen[arguments.steps - 1]
+    output = predict(model, inputs)
+    last = errors(output, target)
     print(
         f"{len(scenes.boxes)} scenes, {arguments.steps} steps: joints {last.joints_mm:.2f} mm in "
         f"the camera's frame, {last.relative_joints_mm:.2f} mm from the wrist; object "
         f"{last.object_mm:.2f} mm, {last.object_degrees:.2f} degrees"
     )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    draw_curves(arguments.out / "curves.png", terms, seen)
+    title = f"{len(scenes.boxes)} scenes learned by heart"
+    curves, predictions = arguments.out / "curves.png", arguments.out / "predictions.png"
+    draw_curves(curves, [Run(title, to_curves(terms), to_curves(seen))], title)
     some = slice(0, _SHOWN)
-    draw_grid(arguments.out / "predictions.png", inputs[some], predict(model, inputs[some]),
-              target[some], columns=8)  # fmt: skip
-    print(f"pictures: {arguments.out / 'curves.png'}, {arguments.out / 'predictions.png'}")
+    write_picture(predictions, draw_sheet(inputs[some], output[some], target[some], title))
+    print(f"pictures: {curves}, {predictions}")
 
 
 if __name__ == "__main__":

@@ -76,8 +76,10 @@ class CollapseWatch:
 
         joints: [B, 21, 3] predicted in the watched pass, truth: [B, 21, 3], valid: [B, 21].
         """
-        shortfall = diversity_losses(joints, truth, valid)["diversity_variance"]
-        spread = {"spread": 1.0 - float(shortfall)}
+        spread = {}
+        if valid.all(-1).sum() > 1:  # else there is nothing to compare
+            shortfall = diversity_losses(joints, truth, valid)["diversity_variance"]
+            spread = {"spread": 1.0 - float(shortfall)}
         entropies = {name: float(one) for name, one in self._attention.entropies().items()}
         settings = self._settings
         dead = {

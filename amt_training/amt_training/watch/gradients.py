@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 _BACKBONE = "image_encoder.backbone"
 _WRAPPERS = ("module", "_orig_mod")
@@ -23,6 +24,11 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
         return {}
     norms = torch.stack([nn.utils.get_total_norm(one) for one in gradients.values()])
     return dict(zip(gradients, norms.tolist(), strict=True))
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Does this process have only a shard of the parameters (FSDP2)?"""
+    return any(isinstance(one, DTensor) for one in model.parameters())
 
 
 def plain_name(name: str) -> str:

@@ -8,19 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import nn
 
 from amt_perception.errors import AmtError
 from amt_perception.model.interface import AmtInput, AmtOutput
-from amt_perception.output.files import atomic_write
 from amt_training.losses.targets import AmtTarget
 from amt_training.trainer.interfaces import StepReport
 from amt_training.watch.collapse import CollapseSettings, CollapseWatch
 from amt_training.watch.gradients import is_sharded
 from amt_training.watch.loggers import LogWatcher
-from amt_training.watch.pictures import draw_sheet
+from amt_training.watch.pictures import draw_sheet, write_picture
 
 if TYPE_CHECKING:
     from amt_training.trainer.trainer import Trainer
@@ -104,8 +102,7 @@ class LookWatcher:
         sheet = draw_sheet(
             self._inputs, output, self._target, f"step {step:,}", self._settings.columns
         )
-        with atomic_write(self._folder / f"{step:08d}.png") as path:
-            _write_png(path, sheet)
+        write_picture(self._folder / f"{step:08d}.png", sheet)
         self._log.picture(step, "predictions", sheet)
 
 
@@ -126,9 +123,3 @@ def _quietly(model: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
-
-
-def _write_png(path: object, picture: np.ndarray) -> None:
-    import cv2
-
-    cv2.imwrite(str(path), picture[..., ::-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -14,6 +15,7 @@ from amt_perception.drawing.skeleton import OUTLINE_COLOUR, draw_bones
 from amt_perception.drawing.text import GREY, PANEL, WHITE, Colour, draw_chip, draw_text, text_size
 from amt_perception.metrics.pose import mpjpe
 from amt_perception.model.interface import LEFT, AmtInput, AmtOutput
+from amt_perception.output.files import atomic_write
 from amt_training.losses.targets import AmtTarget
 
 TRUTH_COLOUR: Colour = (64, 224, 208)
@@ -26,6 +28,7 @@ _GRID_M = 0.05
 _AXIS_LENGTH_M = 0.04
 _GAP, _HEADING, _LETTERS = 8, 44, 13
 _BACKGROUND: Colour = (30, 34, 40)
+_GRID_COLOUR: Colour = (44, 50, 58)
 
 _View = Callable[[np.ndarray], np.ndarray]
 """Points [N, 3] in the camera frame (m) to pixels [N, 2] of the drawn view."""
@@ -73,6 +76,15 @@ def draw_sheet(
 def _to_cpu(tensor: Tensor) -> Tensor:
     tensor = tensor.detach().cpu()
     return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write [H, W, 3] uint8 RGB as PNG. Raises AmtError when that cannot be done."""
+    import cv2
+
+    _, data = cv2.imencode(".png", picture[..., ::-1])
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data.tobytes())
 
 
 def _error_mm(joints: np.ndarray, truth: np.ndarray) -> float:
@@ -150,17 +162,17 @@ def _side_view(*shown: _Shown) -> np.ndarray:
     canvas = np.full((TILE_ROWS, SIDE_COLUMNS, 3), PANEL, np.uint8)
     scale = TILE_ROWS / _SIDE_VIEW_M
     known = [one.joints[np.isfinite(one.joints).all(axis=-1)] for one in shown]
-    centre = next(joints for joints in known if len(joints)).mean(axis=0)
+    centre = next((joints.mean(axis=0) for joints in known if len(joints)), np.zeros(3))
 
     def view(points: np.ndarray) -> np.ndarray:
-        from_centre = scale * (points - centre)[:, [2, 1]]
-        return from_centre + (0.5 * (SIDE_COLUMNS - 1), 0.5 * (TILE_ROWS - 1))
+        middle = np.array([0.5 * (SIDE_COLUMNS - 1), 0.5 * (TILE_ROWS - 1)])
+        return scale * (points - centre)[:, [2, 1]] + middle
 
     reach = int(0.5 * _SIDE_VIEW_M / _GRID_M) + 1
     for line in range(-reach, reach + 1):
         for start, end in (((line, -reach), (line, reach)), ((-reach, line), (reach, line))):
             ends = centre + _GRID_M * np.array([(0.0, y, z) for z, y in (start, end)])
-            draw_line(canvas, *view(ends), (44, 50, 58), 1)
+            draw_line(canvas, *view(ends), _GRID_COLOUR, 1)
     _draw(canvas, view, *shown)
     return canvas
 
