@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -24,7 +24,7 @@ from amt_training.tasks.single_frame import SingleFrameTask
 from amt_training.tasks.temporal import TemporalTask, stage_two_model
 from amt_training.tasks.transition import TransitionTask
 
-ModelConfig = AmtConfig | BaselineConfig | TransitionConfig
+ModelConfig: TypeAlias = AmtConfig | BaselineConfig | TransitionConfig
 MODELS: dict[str, ModelConfig] = {
     **SIZES,
     "baseline": BaselineConfig(),
@@ -81,6 +81,7 @@ def _merged(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     merged = dict(values)
     for key, value in changes.items():
         inner = merged.get(key)
-        both = isinstance(inner, dict) and isinstance(value, Mapping)
-        merged[key] = _merged(inner, value) if both else value
+        if isinstance(inner, dict) and isinstance(value, Mapping):
+            value = _merged(inner, value)
+        merged[key] = value
     return merged

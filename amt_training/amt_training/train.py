@@ -93,8 +93,7 @@ def main(config: DictConfig) -> None:
     """Run the command line."""
     settings = checked(config, TrainSettings)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    configuration = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(configuration, dict)
+    configuration: Any = OmegaConf.to_container(config, resolve=True)
     distributed = settings.trainer.distributed
     code = run(distributed, settings.device, lambda world: train(settings, configuration, world))
     if code:

@@ -15,7 +15,7 @@ from amt_training.data.settings import (
     ClipsSettings,
     DexYcbSettings,
     Ho3dSettings,
-    Hot3dOptions,
+    Hot3dSettings,
     InterHandSettings,
     OakInkSettings,
     ShardsSettings,
@@ -55,7 +55,7 @@ def make_dataset(settings: Any, part: str, hands: Mapping[Side, HandModelData]) 
         from amt_training.data.interhand import InterHand
 
         return InterHand(root, part, right, left)
-    if isinstance(settings, Hot3dOptions):
+    if isinstance(settings, Hot3dSettings):
         from amt_training.data.hot3d import Hot3d
 
         # The official test clips have no public labels.

@@ -62,7 +62,7 @@ class InterHandSettings:
 
 
 @dataclass(frozen=True)
-class Hot3dOptions:
+class Hot3dSettings:
     """HOT3D's clips, as tars. One participant's are held out for validation and test."""
 
     kind: str = "hot3d"
@@ -114,7 +114,7 @@ DATA_SETS = {
     "dexycb": DexYcbSettings(),
     "ho3d": Ho3dSettings(),
     "interhand": InterHandSettings(),
-    "hot3d": Hot3dOptions(),
+    "hot3d": Hot3dSettings(),
     "oakink": OakInkSettings(),
     "clips": ClipsSettings(),
     "shards": ShardsSettings(),
