@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-cv2 = pytest.importorskip("cv2", reason="opencv is not installed")
-pytest.importorskip("mediapipe", reason="mediapipe is not installed")
-
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.estimators.hand_box import HandBox
 from amt_perception.estimators.mediapipe_models import BUNDLE_NAME, COMMAND, models_folder
 from amt_perception.hand.joints import Side
 from amt_training.data.sample import HandSample
 from amt_training.evaluation.boxes import BoxSource, box_source
+
+cv2 = pytest.importorskip("cv2", reason="opencv is not installed")
+pytest.importorskip("mediapipe", reason="mediapipe is not installed")
 
 SHARED = Path(
     os.environ.get("AMT_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
