@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from amt_perception.hand.joints import BASES, FINGERS, JOINT_NAMES, WRIST
 from amt_perception.metrics.classification import Reliability, reliability
@@ -30,7 +31,7 @@ ALIGNMENTS = ("absolute", "wrist-relative", "Procrustes, proper", "Procrustes, o
 DEPTHS_M = (0.0, 0.5, 0.7, 0.8, 1.0, np.inf)
 """Edges of the ranges of the true wrist's distance along the camera's axis."""
 F_THRESHOLDS_M = np.array([0.005, 0.015])
-_CHUNK = 4096
+_CHUNK = 256
 """Meshes that are aligned at a time: those of a whole data set need too much memory."""
 
 
@@ -168,6 +169,7 @@ def _mesh(vertices: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> Table:
     chosen = np.flatnonzero(valid)
     errors = np.zeros((len(ALIGNMENTS) - 1, len(chosen)))
     scores = np.zeros((len(ALIGNMENTS) - 1, len(chosen), len(F_THRESHOLDS_M)))
+    bar = tqdm(total=len(chosen), desc="meshes", unit="sample")
     for start in range(0, len(chosen), _CHUNK):
         part = slice(start, start + _CHUNK)
         found, target = vertices[chosen[part]].astype(float), truth[chosen[part]].astype(float)
@@ -180,6 +182,8 @@ def _mesh(vertices: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> Table:
             errors[number, part] = point_errors(moved, target).mean(axis=1)
             scores[number, part] = [f_score(*pair, F_THRESHOLDS_M)
                                     for pair in zip(moved, target, strict=True)]  # fmt: skip
+        bar.update(len(found))
+    bar.close()
     names = (ALIGNMENTS[0], *ALIGNMENTS[2:])
     rows: tuple[tuple[Value, ...], ...] = tuple(
         (name, len(chosen), _mm(error), *(float(one) for one in score.mean(axis=0)))

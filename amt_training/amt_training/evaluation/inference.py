@@ -49,8 +49,8 @@ class EvaluationSettings:
     mesh: bool = True
     """Judge the mesh, too: needs the hand model of the labels, and 19 kB of memory a sample."""
     object_frame_step: int = 1
-    """Object poses are judged in frames whose number this divides; 4 is BOP's choice for DexYCB,
-    where all frames take hours."""
+    """Object poses and penetration are judged in frames whose number this divides; 4 is BOP's
+    choice for DexYCB, whose every frame takes hours."""
     corrupt_limit: int = 100
     """More samples than this that cannot be read end the run with an error."""
     worst: int = 8
@@ -64,6 +64,8 @@ class Run:
     predictions: Predictions
     """Fingertips where the data set has them."""
     truth: Truth
+    box_source: str
+    """Its name, for tables."""
     entries: int
     """Of the data set; those that are not among the predictions are named below."""
     corrupt: list[str] = field(default_factory=list)
@@ -121,7 +123,7 @@ def run_model(
             "check the data set's folder"
         )
     truth = Truth(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
-    return Run(joined(found), truth, len(dataset.entries), corrupt, missed)
+    return Run(joined(found), truth, boxes.name, len(dataset.entries), corrupt, missed)
 
 
 def _counted(

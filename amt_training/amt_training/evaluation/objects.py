@@ -218,9 +218,9 @@ def _recall(errors: ObjectErrors, names: Sequence[str], frame_step: int) -> Tabl
                "median MSPD (px)", "AR of MSPD (%)")  # fmt: skip
     frames = "all frames" if frame_step == 1 else f"one of {frame_step} frames"
     note = (
-        f"Poses are judged in {frames}. MSSD, MSPD and their average recalls as BOP defines them, for the class that is asked "
-        "about in every annotated sample. BOP's third figure, "
-        "VSD, needs depth pictures and is not computed."
+        f"Poses are judged in {frames}. MSSD, MSPD and their average recalls as BOP defines them, "
+        "for the class that is asked about in every annotated sample; BOP's third figure, VSD, "
+        "needs depth pictures and is not computed."
     )
     return Table("Object poses, recall", columns, tuple(rows), note)
 
