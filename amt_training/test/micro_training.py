@@ -34,8 +34,9 @@ from amt_training.trainer.distributed import (
     DistributedSettings,
     World,
     average_replicated,
+    replicate_task,
     run,
-    share_task,
+    shard_task,
 )
 from amt_training.trainer.gradients import compute_gradients
 from amt_training.trainer.optimizer import OptimizerSettings, prepare_gradients
@@ -196,7 +197,11 @@ def gradients(folder: Path, batch: Any) -> int:
         first = AmtTask()
         for strategy in ("ddp", "fsdp2"):
             task = copy.deepcopy(first)
-            shared = share_task(DistributedSettings(strategy), world, task)
+            shared: nn.Module = task
+            if strategy == "ddp":
+                shared = replicate_task(task, world, some_unused=False)
+            else:
+                shard_task(task, world)
             half = cut(batch, world.size)[world.rank]
             compute_gradients(shared, task, [half], 0.3, nullcontext, lambda part: None)
             if strategy == "fsdp2":
@@ -222,13 +227,20 @@ def whole(tensor: Any) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor.contiguous()
 
 
+_PRELOADED = [
+    "amt_training.trainer.trainer",
+    "amt_training.toy.training",
+    "transformers.models.dinov2.modeling_dinov2",
+]
+
+
 def start(processes: int, function: str, **arguments: Any) -> list[BaseProcess]:
     """Start one of this file's functions in so many processes, as torchrun would.
 
     What they say goes to files: arguments["folder"] / stderr_0 and so on.
     """
     context = multiprocessing.get_context("forkserver")  # they need not import torch each
-    context.set_forkserver_preload(["amt_training.trainer.trainer", "amt_training.toy.training"])
+    context.set_forkserver_preload(_PRELOADED)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -13,7 +13,7 @@ from amt_training.trainer.checkpoints import CheckpointSettings
 from amt_training.trainer.distributed import DistributedSettings, World
 from amt_training.trainer.trainer import Trainer
 
-from .micro_training import SETTINGS, finish, start
+from .micro_training import SETTINGS, AmtSource, AmtTask, finish, start
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,8 @@ def run(folder: Path, processes: int, settings=SETTINGS, accidents=None) -> list
 
 
 @pytest.mark.parametrize(
-    ("processes", "strategy", "accumulation"), [(1, "ddp", 1), (1, "ddp", 2), (2, "ddp", 1)]
+    ("processes", "strategy", "accumulation"),
+    [(1, "ddp", 1), (1, "ddp", 2), (2, "ddp", 1), (2, "fsdp2", 2)],
 )
 def test_a_killed_run_goes_on_bit_by_bit(
     tmp_path: Path, processes: int, strategy: str, accumulation: int
