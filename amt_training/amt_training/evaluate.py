@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import hydra
 from omegaconf import DictConfig
 
-from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
+from amt_perception.model.amt import Amt
+from amt_perception.model.baseline import BaselineModel
 from amt_perception.model.engine import Engine
 from amt_perception.model.precision import choose_device
-from amt_perception.model.weights import load_checkpoint, read_info
+from amt_perception.model.weights import CheckpointInfo, load_checkpoint, read_info
 from amt_training.build import hand_models
 from amt_training.configuration import checked, command, store
 from amt_training.data.factory import make_dataset
@@ -38,10 +38,22 @@ def main(config: DictConfig) -> None:
     hands = hand_models(settings.mano_folder)
     dataset = make_dataset(settings.data, settings.part, hands)
     device = choose_device(settings.device)
-    model = load_checkpoint(checkpoint, hands[Side.RIGHT], str(device))
+    model: Amt | BaselineModel | Engine = load_checkpoint(
+        checkpoint, hands[Side.RIGHT], str(device)
+    )
+    if device.type == "cuda" and isinstance(model, Amt):
+        model = Engine(model, str(device), settings.precision)
     results = evaluate(
-        model, dataset, out, settings.run, str(checkpoint), training_split(info.training),
-        hands[Side.RIGHT],
-    )  # fmt: skip
-    print(results.origin)
+        model, dataset, out, settings.run, str(checkpoint), trained_on(info), hands[Side.RIGHT]
+    )
+    print(results.origin.caption)
     print(f"report: {out / PAGE}")
+
+
+def trained_on(info: CheckpointInfo) -> str:
+    """Name of the data set in a checkpoint's notes."""
+    return str(info.training.get("configuration", {}).get("trained_on", "not recorded"))
+
+
+if __name__ == "__main__":
+    main()

@@ -102,7 +102,7 @@ class EvaluateSettings:
     device: str = "auto"
     """auto, cpu or cuda."""
     precision: str = "auto"
-    """fp32, bf16, fp8 or auto: bf16 on a GPU, fp32 on a CPU."""
+    """On a GPU: fp32, bf16, fp8 or auto, which is bf16. On a CPU it is always fp32."""
     mano_folder: Optional[str] = None  # noqa: UP045
     """Folder with MANO_RIGHT.pkl and MANO_LEFT.pkl; without it the generic hand."""
     data: Any = MISSING

@@ -30,6 +30,8 @@ from amt_training.watch.look import LookWatcher
 from amt_training.watch.progress import ProgressBar
 
 CURVES = "curves.png"
+TRAINED_ON = "trained_on"
+"""In the notes of a checkpoint: name of the data set."""
 _VALIDATION_WINDOWS = 8
 """Batches of windows of poses that the transition refiner is judged by."""
 _log = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
         target = task.to(world.device).target((inputs[some], labels[some]))
         watchers.append(LookWatcher(settings.watch.look, inputs[some], target, log))
     folder = Path(settings.run_folder)
+    configuration = {**configuration, TRAINED_ON: dataset.name}
     trainer = Trainer(
         settings.trainer, task, source, folder, world, watchers,
         lambda _: task.validate(validation.once()), configuration,
