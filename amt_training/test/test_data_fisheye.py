@@ -22,25 +22,28 @@ def lens(request):
     return Fisheye624.from_parameters(parameters), width, height
 
 
-def test_projection_is_the_published_equation(lens):
-    lens, _, _ = lens
+@pytest.mark.parametrize("case", LENS_CASES, ids="-".join)
+def test_projection_is_the_published_equation(case):
+    device, stream = case
+    parameters = LENSES[device][stream][2]
+    lens = Fisheye624.from_parameters(parameters)
     points = np.random.default_rng(0).uniform([-1, -1, 0.2], [1, 1, 1.5], (200, 3))
     for point, found in zip(points, lens.project(points), strict=True):
-        assert found == pytest.approx(_published(lens, point), abs=1e-9)
+        assert found == pytest.approx(_published(parameters, point), abs=1e-9)
 
 
-def _published(lens, point):
+def _published(parameters, point):
     """Project Aria's documentation, term by term."""
+    *focal, cx, cy, k0, k1, k2, k3, k4, k5, p0, p1, s0, s1, s2, s3 = parameters
     x, y, z = point
     theta, phi = np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
-    r = theta + sum(k * theta ** (2 * i + 3) for i, k in enumerate(lens.radial))
+    r = sum(k * theta ** (2 * i + 1) for i, k in enumerate((1, k0, k1, k2, k3, k4, k5)))
     u, v = r * np.cos(phi), r * np.sin(phi)
-    p0, p1 = lens.tangential
-    s0, s1, s2, s3 = lens.thin_prism
-    tangential = (p0 * (2 * u**2 + r**2) + 2 * p1 * u * v, p1 * (2 * v**2 + r**2) + 2 * p0 * u * v)
-    prism = (s0 * r**2 + s1 * r**4, s2 * r**2 + s3 * r**4)
+    t_x = p0 * (2 * u**2 + r**2) + 2 * p1 * u * v
+    t_y = p1 * (2 * v**2 + r**2) + 2 * p0 * u * v
     return [
-        lens.focal[i] * ((u, v)[i] + tangential[i] + prism[i]) + lens.principal[i] for i in (0, 1)
+        focal[0] * (u + t_x + s0 * r**2 + s1 * r**4) + cx,
+        focal[-1] * (v + t_y + s2 * r**2 + s3 * r**4) + cy,
     ]
 
 

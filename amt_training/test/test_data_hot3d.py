@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from amt_perception.errors import AmtError
 from amt_perception.hand.joints import MANO_TO_21, Side
@@ -11,6 +10,7 @@ from amt_perception.hand.skinning import hand_vertices
 from amt_training.data.fisheye import Fisheye624
 from amt_training.data.hot3d import LANDMARKS, Hot3d, Hot3dOptions
 from amt_training.data.sample import SampleError
+from amt_training.data.virtual_camera import VirtualCamera
 
 from .fixtures.hot3d_files import FRAMES, LENSES, camera_from_world, write_hot3d
 from .fixtures.made_hands import MODELS, moved
@@ -44,10 +44,10 @@ def in_fisheye(written, sample):
     return moved(transform, hand.joints21(TIPS)), moved(transform, hand.vertices)
 
 
-def turn(joints, others):
-    """The rotation that takes joints to others (Kabsch), and what remains between them."""
-    rotation, _ = Rotation.align_vectors(others, joints)
-    return rotation, np.abs(rotation.apply(joints) - others).max()
+def looking_at(joints, stream):
+    """The fisheye lens and the virtual camera that looks at joints, the picture's right down."""
+    lens = Fisheye624.from_parameters(LENSES["aria"][stream][2])
+    return lens, VirtualCamera.looking_at(joints, lens.focal[0], 3.0, np.array([1.0, 0.0, 0.0]))
 
 
 def test_labelled_and_seen_hands_are_entries(dataset):
@@ -68,14 +68,26 @@ def test_labelled_and_seen_hands_are_entries(dataset):
 
 
 def test_joints_are_the_generators(dataset, written):
-    """In the virtual camera's frame: the fisheye camera's, turned about the common centre."""
     for index, entry in enumerate(dataset.entries):
         sample = dataset.sample(index)
         assert sample.side == entry.side
         joints, _ = in_fisheye(written, sample)
-        rotation, left_over = turn(joints, sample.joints)
-        assert left_over < FLOOR_M
-        assert rotation.as_matrix() @ [1.0, 0.0, 0.0] == pytest.approx([0, 0.9, 0], abs=0.45)
+        _, view = looking_at(joints, parts(sample)[1])
+        assert np.abs(sample.joints - joints @ view.rotation.T).max() < FLOOR_M
+
+
+def test_joints_project_where_the_fisheye_camera_sees_them(dataset, written):
+    for index in range(len(dataset.entries)):
+        sample = dataset.sample(index)
+        joints, _ = in_fisheye(written, sample)
+        lens, view = looking_at(joints, parts(sample)[1])
+        pixels = sample.joints @ sample.camera.T
+        pixels = pixels[:, :2] / pixels[:, 2:]
+        # 1e-3 pixels is the float32 of the truth at half a metre.
+        assert np.abs(view.source_pixels(pixels, lens) - lens.project(joints)).max() < 1e-3
+        x, y, width, height = sample.hand_box
+        assert pixels.min(axis=0) == pytest.approx([x, y])
+        assert pixels.max(axis=0) == pytest.approx([x + width, y + height])
 
 
 def test_mano_labels_give_the_joints(dataset, written):
@@ -86,31 +98,23 @@ def test_mano_labels_give_the_joints(dataset, written):
         vertices = hand_vertices(
             model, sample.mano.pose, sample.mano.shape, sample.joints[0] - rest_wrist
         )
-        _, wanted = in_fisheye(written, sample)
-        rotation, _ = turn(in_fisheye(written, sample)[0], sample.joints)
-        assert np.abs(vertices - rotation.apply(wanted)).max() < FLOOR_M
-        assert vertices[list(TIPS)] == pytest.approx(sample.joints[[4, 8, 12, 16, 20]], abs=FLOOR_M)
+        joints, wanted = in_fisheye(written, sample)
+        _, view = looking_at(joints, parts(sample)[1])
+        assert np.abs(vertices - wanted @ view.rotation.T).max() < FLOOR_M
+        tips = dataset.tip_vertices[sample.side]
+        assert vertices[list(tips)] == pytest.approx(sample.joints[[4, 8, 12, 16, 20]], abs=FLOOR_M)
 
 
-def test_the_perspective_picture_is_the_fisheye_picture(dataset, written):
-    """Colours at the joints of both pictures agree: labels and picture turned alike."""
+def test_the_painted_hand_lies_where_the_label_says(dataset, written):
     for index in range(0, len(dataset.entries), 4):
         sample = dataset.sample(index)
-        _, stream, _ = parts(sample)
+        stream = parts(sample)[1]
         joints, vertices = in_fisheye(written, sample)
-        lens = Fisheye624.from_parameters(LENSES["aria"][stream][2])
-        pixels = sample.joints @ sample.camera.T
-        pixels = pixels[:, :2] / pixels[:, 2:]
-        x, y, width, height = sample.hand_box
-        assert pixels.min(axis=0) == pytest.approx([x, y])
-        assert pixels.max(axis=0) == pytest.approx([x + width, y + height])
-        # The painted hand fills most of its outline in the new picture, too.
-        rotation, _ = turn(joints, sample.joints)
-        projected = rotation.apply(vertices) @ sample.camera.T
-        projected = np.round(projected[:, :2] / projected[:, 2:]).astype(int)
-        inside = ((projected >= 0) & (projected < sample.image.shape[0])).all(axis=1)
-        on_sensor = np.isfinite(lens.project(vertices)).all(axis=1)
-        columns, rows = projected[inside & on_sensor].T
+        lens, view = looking_at(joints, stream)
+        pixels = vertices @ (sample.camera @ view.rotation).T
+        pixels = np.round(pixels[:, :2] / pixels[:, 2:]).astype(int)
+        inside = ((pixels >= 0) & (pixels < sample.image.shape[0])).all(axis=1)
+        columns, rows = pixels[inside & np.isfinite(lens.project(vertices)).all(axis=1)].T
         colours = sample.image[rows, columns].astype(int)
         skin = colours[:, 0] > colours[:, 2] + 25 if stream == "214-1" else colours[:, 0] > 120
         assert skin.mean() > 0.8
@@ -135,8 +139,10 @@ def test_participants_are_held_out(written):
 def test_quest3_has_two_focal_lengths(tmp_path):
     written = write_hot3d(tmp_path, "quest3")
     dataset = Hot3d(tmp_path, "quest3", "all", *MODELS_OF_BOTH)
-    sample = dataset.sample(0)
-    assert turn(in_fisheye(written, sample)[0], sample.joints)[1] < FLOOR_M
+    joints, _ = in_fisheye(written, dataset.sample(0))
+    focal = LENSES["quest3"]["1201-1"][2][0]
+    view = VirtualCamera.looking_at(joints, focal, 3.0, np.array([1.0, 0.0, 0.0]))
+    assert np.abs(dataset.sample(0).joints - joints @ view.rotation.T).max() < FLOOR_M
 
 
 def test_landmarks_are_the_challenges():
