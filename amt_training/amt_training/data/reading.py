@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -50,7 +52,7 @@ def in_order(
         collate_fn=_as_it_is,
         multiprocessing_context=context,
         prefetch_factor=_AHEAD if workers > 0 else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         pin_memory=pin_memory,
     )
     try:
@@ -81,8 +83,20 @@ def _as_it_is(result: Any) -> Any:
     return result
 
 
-def _one_thread(_: int) -> None:
-    """The workers share the cores among themselves; torch sees to its own threads."""
+def _begin_worker(_: int) -> None:
+    """One thread each, and none without the process that asked for it.
+
+    torch sees to its own threads. Its workers end with the process that forked them, which is the
+    fork server: that in turn lives as long as they do, so after a kill -9 all would stay for ever.
+    """
     import cv2
 
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # in a worker there is one
+    parent.join()
+    os._exit(1)
