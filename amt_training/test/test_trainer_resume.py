@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from .micro_training import SETTINGS, AmtSource, AmtTask, finish, start
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
+    yield
+    torch.use_deterministic_algorithms(False)  # the trainer has asked for them
 
 
 def said(folder: Path, rank: int = 0) -> list[str]:

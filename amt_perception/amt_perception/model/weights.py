@@ -70,7 +70,8 @@ def save_checkpoint(
     of a matrix (weights only). `small` with random weights takes 135 MB, 68 in 16 bits and 34 in
     int8; its joints move by 0.2 mm on average with float16, 2.0 with bfloat16 and 4.1 with int8.
     state: tensors to write in place of the model's own: averaged ones, or gathered ones of a model
-    that is spread over processes. Raises AmtError for an unknown storage or weights that are not finite.
+    that is spread over processes. Raises AmtError for an unknown storage or weights that are not
+    finite.
     """
     from safetensors.torch import save_file
 
