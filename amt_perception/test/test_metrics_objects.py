@@ -13,6 +13,7 @@ from amt_perception.metrics.objects import (
     diameter,
     mspd,
     mssd,
+    outer_points,
     rotation_error,
     translation_error,
 )
@@ -107,6 +108,9 @@ def test_mssd_and_mspd_are_the_definitions_of_bop(poses, points):
         flat = [(CAMERA @ p / p[2] - CAMERA @ q / q[2])[:2] for p, q in zip(a, b, strict=True)]
         projection.append(max(np.linalg.norm(one) for one in flat))
     assert mssd(turned, truth, points, HALF_TURNS) == pytest.approx(min(surface), abs=1e-12)
+    outer = outer_points(points)
+    assert len(outer) < len(points)
+    assert mssd(turned, truth, outer, HALF_TURNS) == pytest.approx(min(surface), abs=1e-12)
     found = mspd(turned, truth, points, HALF_TURNS, CAMERA)
     assert found == pytest.approx(min(projection), abs=1e-9)
     assert mssd(turned, truth, points, NO_SYMMETRY) > 2.0 * min(surface)

@@ -1,15 +1,12 @@
-"""From settings to what is trained: hands, network, loss, task, batches."""
+"""From settings to what is trained: hands, network, loss, task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import torch
-from torch import nn
 
 from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
@@ -19,22 +16,15 @@ from amt_perception.model.amt import Amt
 from amt_perception.model.baseline import TINY_BASELINE, BaselineConfig, BaselineModel
 from amt_perception.model.config import SIZES, AmtConfig
 from amt_perception.model.transition import TransitionConfig, TransitionRefiner
-from amt_training.data.batches import Batch, BatchPlan, CachedBatches
-from amt_training.data.cache import ResidentCache, fits_in_memory
-from amt_training.data.crops import StoredCrop
 from amt_training.data.sample import HandDataset
-from amt_training.data.sampler import windows
-from amt_training.data.streaming import StreamedBatches
 from amt_training.data.targets import TargetBuilder
 from amt_training.losses.total import AmtLoss
 from amt_training.settings import ModelSettings, TrainSettings
 from amt_training.tasks.single_frame import SingleFrameTask
 from amt_training.tasks.temporal import TemporalTask, stage_two_model
-from amt_training.tasks.transition import PoseWindowSource, TransitionTask
-from amt_training.trainer.distributed import World
-from amt_training.trainer.interfaces import BatchSource
+from amt_training.tasks.transition import TransitionTask
 
-ModelConfig = AmtConfig | BaselineConfig | TransitionConfig
+ModelConfig: TypeAlias = AmtConfig | BaselineConfig | TransitionConfig
 MODELS: dict[str, ModelConfig] = {
     **SIZES,
     "baseline": BaselineConfig(),
@@ -86,32 +76,12 @@ def build_task(
     return SingleFrameTask(Amt(config, right, settings.model.backbone_weights), loss, targets)
 
 
-@dataclass(frozen=True)
-class Data:
-    """Batches to train on and to look at."""
-
-    train: BatchSource
-    validation: CachedBatches | StreamedBatches | PoseWindowSource
-
-
-class WindowSource:
-    """Batches whose labels stand beside their frames: [B, T, ...] instead of [B * T, ...]."""
-
-    def __init__(self, source: CachedBatches | StreamedBatches, frames: int) -> None:
-        self._source, self._frames = source, frames
-        self.steps_per_epoch = source.steps_per_epoch
-
-    def batches(self, first_step: int) -> Iterator[Batch]:
-        """See BatchSource."""
-        for inputs, labels in self._source.batches(first_step):
-            yield inputs, labels.each(lambda tensor: tensor.unflatten(0, (-1, self._frames)))
-
-
 def _merged(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Nested values with changes; unknown keys are kept for from_dict to refuse."""
     merged = dict(values)
     for key, value in changes.items():
         inner = merged.get(key)
-        both = isinstance(inner, dict) and isinstance(value, Mapping)
-        merged[key] = _merged(inner, value) if both else value
+        if isinstance(inner, dict) and isinstance(value, Mapping):
+            value = _merged(inner, value)
+        merged[key] = value
     return merged

@@ -13,7 +13,9 @@ from omegaconf import MISSING
 from amt_perception.errors import AmtError
 from amt_training.data.augmentation import AugmentationSettings
 from amt_training.data.cache import CacheSettings
+from amt_training.data.convert import ConvertSettings
 from amt_training.data.crops import StoredCrop
+from amt_training.evaluation.inference import EvaluationSettings
 from amt_training.losses.config import LossConfig
 from amt_training.tasks.transition import TransitionSettings
 from amt_training.trainer.trainer import TrainerSettings
@@ -85,3 +87,42 @@ class TrainSettings:
             )
         if (self.task == "transition") != (self.model.size == "transition"):
             raise AmtError("model.size=transition belongs to task=transition, and to no other")
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """`python -m amt_training.evaluate`."""
+
+    checkpoint: str = MISSING
+    """model.safetensors or ema.safetensors of a checkpoint folder, or a released model."""
+    out: str = MISSING
+    """Folder of the report."""
+    part: str = "test"
+    """Of the data set: train, val or test."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    precision: str = "auto"
+    """fp32, bf16, fp8 or auto: bf16 on a GPU, fp32 on a CPU."""
+    mano_folder: Optional[str] = None  # noqa: UP045
+    """Folder with MANO_RIGHT.pkl and MANO_LEFT.pkl; without it the generic hand."""
+    data: Any = MISSING
+    """One of the data sets, see `data/settings.py`."""
+    run: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+
+@dataclass(frozen=True)
+class ConvertCommandSettings:
+    """`python -m amt_training.convert`."""
+
+    out: str = MISSING
+    """Folder that gets a folder for each part."""
+    parts: list[str] = field(default_factory=lambda: ["train", "val", "test"])
+    """Of the data set."""
+    crop: bool = False
+    """Keep only the square around the hand, as `stored_crop` says, not the whole picture."""
+    mano_folder: Optional[str] = None  # noqa: UP045
+    """Folder with MANO_RIGHT.pkl and MANO_LEFT.pkl; without it the generic hand."""
+    data: Any = MISSING
+    """One of the data sets, see `data/settings.py`."""
+    stored_crop: StoredCrop = field(default_factory=StoredCrop)
+    convert: ConvertSettings = field(default_factory=ConvertSettings)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from amt_perception.hand.joints import MANO_TIP_VERTICES, Side
@@ -18,21 +20,27 @@ from amt_training.data.sample import (
     ObjectModel,
     SampleError,
 )
-from amt_training.toy.scenes import BOX_CLASS, CAMERA, make_scenes
+from amt_training.toy.scenes import BOX_CLASS, CAMERA, ToyScenes, make_scenes
 
 HALF_TURNS = Rotation.from_rotvec(np.pi * np.vstack([np.zeros(3), np.eye(3)])).as_matrix()
 
 
+@functools.cache
+def _scenes() -> ToyScenes:
+    return make_scenes(18, seed=8)
+
+
 class SceneDataset:
-    """Scenes by chance; right and left hands are two sequences. Some samples can be broken."""
+    """Up to 18 scenes; right and left hands are two sequences. Some samples can be broken."""
 
     name = "toy scenes"
 
-    def __init__(self, count: int, seed: int, broken: Sequence[int] = ()) -> None:
-        self.scenes = make_scenes(count, seed)
+    def __init__(self, count: int, broken: Sequence[int] = ()) -> None:
+        self.scenes = _scenes()[torch.arange(count)]
         self.broken = set(broken)
         self.tip_vertices: Mapping[Side, Sequence[int]] = {
-            side: MANO_TIP_VERTICES for side in (Side.LEFT, Side.RIGHT)
+            Side.LEFT: MANO_TIP_VERTICES,
+            Side.RIGHT: MANO_TIP_VERTICES,
         }
         objects = self.scenes.truth.objects
         assert objects.surface is not None and objects.surface_normals is not None

@@ -33,7 +33,7 @@ class MadeDataset:
     """Sequences of some frames each, right and left hands in turn."""
 
     name = "Made (train)"
-    tip_vertices = {side: MANO_TIP_VERTICES for side in (Side.LEFT, Side.RIGHT)}  # noqa: RUF012
+    tip_vertices = dict.fromkeys((Side.LEFT, Side.RIGHT), MANO_TIP_VERTICES)
 
     def __init__(
         self, sequences: int = 4, frames: int = 5, unreadable: Sequence[int] = (), seed: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import multiprocessing
 import os
@@ -10,24 +11,35 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from amt_training.losses.reduction import masked_mean
 from amt_training.losses.targets import AmtTarget
 from amt_training.losses.total import Loss
+from amt_training.losses.whole_batch import _of_processes
 from amt_training.toy.scenes import make_scenes
 from amt_training.toy.training import build, crops
-from amt_training.trainer.batches import each_tensor
+from amt_training.trainer.batches import cut, each_tensor
 from amt_training.trainer.checkpoints import CheckpointSettings
-from amt_training.trainer.distributed import World, run
-from amt_training.trainer.optimizer import OptimizerSettings
+from amt_training.trainer.distributed import (
+    DistributedSettings,
+    World,
+    average_replicated,
+    replicate_task,
+    run,
+    shard_task,
+)
+from amt_training.trainer.gradients import compute_gradients
+from amt_training.trainer.optimizer import OptimizerSettings, prepare_gradients
 from amt_training.trainer.precision import PrecisionSettings
 from amt_training.trainer.schedule import ScheduleSettings
 from amt_training.trainer.trainer import Trainer, TrainerSettings
@@ -144,36 +156,82 @@ def amt_batch(model: nn.Module) -> tuple[Any, AmtTarget]:
     return inputs, replace(target, objects=objects)
 
 
-class AmtSource(MicroSource):
+class AmtSource:
     """Two of four scenes in turn."""
 
-    def __init__(self, model: nn.Module, accidents: Mapping[int, str] | None) -> None:
-        super().__init__(0, accidents)
+    steps_per_epoch = 2
+
+    def __init__(self, model: nn.Module) -> None:
         self.whole = amt_batch(model)
 
     def batches(self, first_step: int) -> Iterator[Any]:
-        for values, _ in super().batches(first_step):
-            chosen = values[:, 0].topk(2).indices % 4
-            yield each_tensor(self.whole, lambda one, rows=chosen: one[rows])
+        step = first_step
+        while True:
+            first = 2 * (step % 2)
+            yield each_tensor(self.whole, lambda one, first=first: one[first : first + 2])
+            step += 1
 
 
 def train(
     folder: Path,
     settings: TrainerSettings,
     accidents: Mapping[int, str] | None = None,
-    amt: bool = False,
-    watchers: Any = (),
-    evaluate: Any = None,
 ) -> int:
     """Train in this process; gives the exit code. Accidents happen to the last process."""
 
     def work(world: World) -> None:
-        task = AmtTask() if amt else MicroTask()
         mine = accidents if world.rank == world.size - 1 else None
-        source = AmtSource(task.model, mine) if amt else MicroSource(world.rank, mine)
-        Trainer(settings, task, source, folder, world, watchers, evaluate).run()
+        Trainer(settings, MicroTask(), MicroSource(world.rank, mine), folder, world).run()
 
     return run(settings.distributed, "cpu", work)
+
+
+def gradients(folder: Path, batch: Any) -> int:
+    """Gradients of AmtTask over a batch whose parts are in two processes, once with each strategy.
+
+    The main process writes them to folder / ddp.safetensors and so on; the buffers after the step,
+    of both processes, are in them, too.
+    """
+
+    def work(world: World) -> None:
+        first = AmtTask()
+        for strategy in ("ddp", "fsdp2"):
+            task = copy.deepcopy(first)
+            shared: nn.Module = task
+            if strategy == "ddp":
+                shared = replicate_task(task, world, some_unused=False)
+            else:
+                shard_task(task, world)
+            half = cut(batch, world.size)[world.rank]
+            compute_gradients(shared, task, [half], 0.3, nullcontext, lambda part: None)
+            if strategy == "fsdp2":
+                average_replicated(task, world)
+            found = {
+                name: whole(one.grad).clone()
+                for name, one in task.named_parameters()
+                if one.requires_grad
+            }
+            norm = prepare_gradients(OptimizerSettings(), list(task.parameters()))
+            found["norm"] = norm.reshape(1)
+            buffers = torch.cat([one.flatten().float() for one in task.buffers()])
+            for rank, one in enumerate(_of_processes(buffers)):
+                found[f"buffers.{rank}"] = one
+            if world.is_main:
+                save_file(found, folder / f"{strategy}.safetensors")
+
+    return run(DistributedSettings(), "cpu", work)
+
+
+def whole(tensor: Any) -> Tensor:
+    """A tensor that may be in shards."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor.contiguous()
+
+
+_PRELOADED = [
+    "amt_training.trainer.trainer",
+    "amt_training.toy.training",
+    "transformers.models.dinov2.modeling_dinov2",
+]
 
 
 def start(processes: int, function: str, **arguments: Any) -> list[BaseProcess]:
@@ -182,7 +240,7 @@ def start(processes: int, function: str, **arguments: Any) -> list[BaseProcess]:
     What they say goes to files: arguments["folder"] / stderr_0 and so on.
     """
     context = multiprocessing.get_context("forkserver")  # they need not import torch each
-    context.set_forkserver_preload(["amt_training.trainer.trainer", "amt_training.toy.training"])
+    context.set_forkserver_preload(_PRELOADED)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -7,7 +7,7 @@ from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
 from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.skinning import hand_vertices
-from amt_training.data.clips import ClipSettings, WebDatasetClips
+from amt_training.data.clips import ClipOptions, WebDatasetClips
 from amt_training.data.sample import Entry, SampleError
 
 from .fixtures.clip_files import FRAMES, HEIGHT, TIPS, UNKNOWN_FRAME, WIDTH, write_clips
@@ -33,7 +33,7 @@ def check(written, dataset):
         sample = dataset.sample(index)
         _, clip, frame = sample.key.split("/")
         hand = written.hands[clip, int(frame)]
-        assert np.abs(sample.joints - hand.joints(TIPS)).max() < FLOOR_M
+        assert np.abs(sample.joints - hand.joints21(TIPS)).max() < FLOOR_M
         assert sample.hand_box == pytest.approx(written.boxes[clip, int(frame)], abs=1e-3)
         assert sample.image.shape == (HEIGHT, WIDTH, 3)
         assert (sample.mano is None) == ((clip, int(frame)) == ("0002_l", FRAMES - 1))
@@ -61,7 +61,7 @@ def test_joints_boxes_and_mano_are_the_generators(dataset, written):
 
 def test_numbered_pictures_metres_boxes_with_sizes_and_full_poses(tmp_path):
     written = write_clips(tmp_path, True, unit=1.0, corners=False, add_mean=True)
-    settings = ClipSettings(metres_per_unit=1.0, box_corners=False, flat_hand_mean=True)
+    settings = ClipOptions(metres_per_unit=1.0, box_corners=False, flat_hand_mean=True)
     check(written, WebDatasetClips(tmp_path, *MODELS_OF_BOTH, settings))
 
 
@@ -77,9 +77,9 @@ def test_the_picture_is_the_frames(dataset, written):
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (ClipSettings(flat_hand_mean=True), "check flat_hand_mean"),
-        (ClipSettings(metres_per_unit=1.0), "metres_per_unit"),
-        (ClipSettings(box_corners=False), "check box_corners"),
+        (ClipOptions(flat_hand_mean=True), "check flat_hand_mean"),
+        (ClipOptions(metres_per_unit=1.0), "metres_per_unit"),
+        (ClipOptions(box_corners=False), "check box_corners"),
     ],
 )
 def test_settings_that_contradict_the_clips_are_found_out(written, settings, complaint):

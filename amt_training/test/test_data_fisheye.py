@@ -71,7 +71,7 @@ def test_a_wrong_number_of_parameters_is_named():
 def test_the_virtual_picture_shows_what_the_fisheye_picture_shows(lens):
     """A disc painted at every joint of the fisheye picture lies where the pinhole camera says."""
     lens, width, height = lens
-    joints = made_hand(Side.RIGHT, 5, (0.1, 0.05, 0.35)).joints((744, 320, 443, 554, 671))
+    joints = made_hand(Side.RIGHT, 5, (0.1, 0.05, 0.35)).joints21((744, 320, 443, 554, 671))
     view = VirtualCamera.looking_at(joints, lens.focal[0], 3.0, DOWN)
     for joint in joints[::4]:
         picture = np.zeros((height, width, 3), np.uint8)
@@ -89,7 +89,7 @@ def test_the_virtual_picture_shows_what_the_fisheye_picture_shows(lens):
 
 def test_the_virtual_camera_looks_at_the_hand_the_right_way_up(lens):
     lens, _, _ = lens
-    joints = made_hand(Side.LEFT, 6, (0.2, -0.15, 0.4)).joints((744, 320, 443, 554, 671))
+    joints = made_hand(Side.LEFT, 6, (0.2, -0.15, 0.4)).joints21((744, 320, 443, 554, 671))
     view = VirtualCamera.looking_at(joints, lens.focal[0], 3.0, DOWN)
     assert view.rotation @ view.rotation.T == pytest.approx(np.eye(3), abs=1e-12)
     assert np.linalg.det(view.rotation) == pytest.approx(1.0)
@@ -104,7 +104,7 @@ def test_the_virtual_camera_looks_at_the_hand_the_right_way_up(lens):
 
 def test_the_coarse_map_is_right_to_a_hundredth_of_a_pixel(lens):
     lens, _, _ = lens
-    joints = made_hand(Side.RIGHT, 7, (0.05, 0.1, 0.4)).joints((744, 320, 443, 554, 671))
+    joints = made_hand(Side.RIGHT, 7, (0.05, 0.1, 0.4)).joints21((744, 320, 443, 554, 671))
     view = VirtualCamera.looking_at(joints, lens.focal[0], 3.0, DOWN)
     steps = np.arange(0, view.size - 4, 4.0)
     corners = np.stack(np.meshgrid(steps, steps), -1)

@@ -9,7 +9,7 @@ from amt_perception.hand.joints import MANO_TO_21, Side
 from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.skinning import hand_vertices
 from amt_training.data.fisheye import Fisheye624
-from amt_training.data.hot3d import LANDMARKS, Hot3d, Hot3dSettings
+from amt_training.data.hot3d import LANDMARKS, Hot3d, Hot3dOptions
 from amt_training.data.sample import SampleError
 
 from .fixtures.hot3d_files import FRAMES, LENSES, camera_from_world, write_hot3d
@@ -41,7 +41,7 @@ def in_fisheye(written, sample):
     clip, stream, frame = parts(sample)
     hand = written.hands[clip, frame, sample.side]
     transform = camera_from_world(written, frame, stream)
-    return moved(transform, hand.joints(TIPS)), moved(transform, hand.vertices)
+    return moved(transform, hand.joints21(TIPS)), moved(transform, hand.vertices)
 
 
 def turn(joints, others):
@@ -121,7 +121,7 @@ def test_participants_are_held_out(written):
     assert {entry.sequence.split("/")[0] for entry in val.entries} == {"clip-001849"}
     train = Hot3d(written.root, "aria", "train", *MODELS_OF_BOTH)
     assert {entry.sequence.split("/")[0] for entry in train.entries} == {"clip-001850"}
-    settings = Hot3dSettings(streams=("214-1",), validation_participants=("P0002",))
+    settings = Hot3dOptions(streams=("214-1",), validation_participants=("P0002",))
     val = Hot3d(written.root, "aria", "val", *MODELS_OF_BOTH, settings)
     assert {entry.sequence for entry in val.entries} == {
         "clip-001850/214-1/left",
@@ -129,7 +129,7 @@ def test_participants_are_held_out(written):
     }
     with pytest.raises(AmtError, match="no labelled hand of the part val"):
         Hot3d(written.root, "aria", "val", *MODELS_OF_BOTH,
-              Hot3dSettings(validation_participants=("P9999",)))  # fmt: skip
+              Hot3dOptions(validation_participants=("P9999",)))  # fmt: skip
 
 
 def test_quest3_has_two_focal_lengths(tmp_path):

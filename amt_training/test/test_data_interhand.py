@@ -46,7 +46,7 @@ def parts(sample):
 
 def truth(written, sample):
     frame, side, camera = parts(sample)
-    return moved(CAMERAS[camera], written.hands[frame, side].joints(TIPS))
+    return moved(CAMERAS[camera], written.hands[frame, side].joints21(TIPS))
 
 
 def test_each_known_hand_of_each_picture_is_an_entry(dataset):

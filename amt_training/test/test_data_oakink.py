@@ -59,7 +59,7 @@ def test_each_frame_of_the_split_is_an_entry(dataset, written):
 def test_joints_and_objects_are_the_generators(dataset, written):
     for index, hand in enumerate(written.hands):
         sample = dataset.sample(index)
-        wanted = moved(CAMERAS[FRAMES[index][3]], hand.joints(TIPS))
+        wanted = moved(CAMERAS[FRAMES[index][3]], hand.joints21(TIPS))
         assert np.abs(sample.joints - wanted).max() < FLOOR_M
         assert sample.image.shape == (HEIGHT, WIDTH, 3) and sample.side == Side.RIGHT
         if index < 3:

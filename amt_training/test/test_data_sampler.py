@@ -18,7 +18,7 @@ def test_an_epoch_has_every_item_once():
     ]
     for epoch in epochs:
         assert len(set(epoch.tolist())) == 100
-        assert 0 <= epoch.min() and epoch.max() < 103
+        assert epoch.min() >= 0 and epoch.max() < 103
     assert not np.array_equal(epochs[0], epochs[1])
     assert set(np.concatenate(epochs).tolist()) == set(range(103))  # others are dropped each time
 

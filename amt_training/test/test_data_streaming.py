@@ -12,7 +12,7 @@ from amt_training.data.cache import CacheSettings, ResidentCache
 from amt_training.data.convert import ConvertSettings, convert
 from amt_training.data.crops import StoredCrop
 from amt_training.data.shards import ShardDataset, shard_file
-from amt_training.data.streaming import StreamedBatches
+from amt_training.data.streaming import StreamedBatches, batch_source
 
 from .hand_samples import MadeDataset
 
@@ -106,3 +106,11 @@ def test_a_missing_shard_is_one_sentence_also_from_a_worker(tmp_path):
 def test_crops_that_do_not_fit_the_model_are_refused():
     with pytest.raises(AmtError, match="alias"):
         stream(MadeDataset(), replace(PLAN, image_size=16))
+
+
+def test_the_budget_decides_which_it_is(tmp_path):
+    settings = CacheSettings(folder=str(tmp_path), workers=0, memory_gb=1.0)
+    cached = batch_source(MadeDataset(), CROP, PLAN, settings, "cpu")
+    streamed = batch_source(MadeDataset(), CROP, PLAN, replace(settings, memory_gb=1e-4), "cpu")
+    assert isinstance(cached, CachedBatches) and isinstance(streamed, StreamedBatches)
+    assert_same_batches(take(streamed, 2, 2), take(cached, 2, 2))

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 import torch
 
 from amt_training.trainer.checkpoints import CheckpointSettings
-from amt_training.trainer.distributed import DistributedSettings
+from amt_training.trainer.distributed import DistributedSettings, World
+from amt_training.trainer.trainer import Trainer
 
-from .micro_training import SETTINGS, finish, start
+from .micro_training import SETTINGS, AmtSource, AmtTask, finish, start
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +31,16 @@ def curve(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
 
 
-def run(folder: Path, processes: int, settings=SETTINGS, accidents=None, amt=False) -> list:
+def run(folder: Path, processes: int, settings=SETTINGS, accidents=None) -> list:
     """Exit codes of a training."""
     folder.mkdir(exist_ok=True)
-    arguments = {"folder": folder, "settings": settings, "accidents": accidents, "amt": amt}
+    arguments = {"folder": folder, "settings": settings, "accidents": accidents}
     return finish(start(processes, "train", **arguments))
 
 
 @pytest.mark.parametrize(
-    ("processes", "strategy", "accumulation"), [(1, "ddp", 1), (1, "ddp", 2), (2, "ddp", 1)]
+    ("processes", "strategy", "accumulation"),
+    [(1, "ddp", 1), (1, "ddp", 2), (2, "ddp", 1), (2, "fsdp2", 2)],
 )
 def test_a_killed_run_goes_on_bit_by_bit(
     tmp_path: Path, processes: int, strategy: str, accumulation: int
@@ -62,15 +65,22 @@ def test_a_killed_run_goes_on_bit_by_bit(
 
 def test_the_same_for_the_tiny_model(tmp_path: Path) -> None:
     settings = replace(
-        SETTINGS, max_steps=5, log_every=1, checkpoints=CheckpointSettings(every_steps=2)
+        SETTINGS, max_steps=4, log_every=1, checkpoints=CheckpointSettings(every_steps=2)
     )
-    assert run(tmp_path / "whole", 1, settings, amt=True) == [0]
-    codes = run(tmp_path / "killed", 1, settings, accidents={3: "kill"}, amt=True)
-    assert codes == [-9]
-    assert run(tmp_path / "killed", 1, settings, amt=True) == [0]
+    alone = World(0, 1, torch.device("cpu"))
 
-    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
-    assert len(curve(tmp_path / "whole")) == 5
+    def train_amt() -> list[dict]:
+        task = AmtTask()
+        Trainer(settings, task, AmtSource(task.model), tmp_path, alone).run()
+        return curve(tmp_path)
+
+    whole = train_amt()
+    shutil.rmtree(tmp_path / "checkpoints" / "step_00000004")
+    (tmp_path / "losses.jsonl").open("a").write('{"step": 5, "lo')  # it was killed here
+    again = train_amt()
+
+    assert again == whole
+    assert len(whole) == 4 and len({line["loss"] for line in whole}) == 4
 
 
 @pytest.mark.parametrize("processes", [1, 2])

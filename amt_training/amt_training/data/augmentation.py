@@ -193,7 +193,9 @@ def _seen_by_the_new_camera(labels: Labels, affine: Tensor) -> Labels:
     intrinsics, roll = _new_camera(labels.intrinsics, affine)
     whole = torch.zeros_like(labels.object_pose[:, :1])  # [N, 1, 4, 4]
     whole[..., :3, :3], whole[..., 3, 3] = roll[:, None], 1.0
-    root = roma.rotvec_composition((roma.rotmat_to_rotvec(roll), labels.mano_pose[:, 0]))
+    turn = torch.zeros_like(labels.mano_pose[:, 0])
+    turn[:, 2] = torch.atan2(roll[:, 1, 0], roll[:, 0, 0])
+    root = roma.rotvec_composition((turn, labels.mano_pose[:, 0]))
     pose = torch.cat([root[:, None], labels.mano_pose[:, 1:]], dim=1)
     return replace(
         labels,

@@ -35,7 +35,7 @@ _MIN_OVERLAP = 0.25
 
 
 @dataclass(frozen=True)
-class ClipSettings:
+class ClipOptions:
     """What the clips do not say about themselves. Every sample is checked against it."""
 
     metres_per_unit: float = 0.001
@@ -65,7 +65,7 @@ class WebDatasetClips:
         root: Path,
         right: HandModelData,
         left: HandModelData,
-        settings: ClipSettings = ClipSettings(),
+        settings: ClipOptions = ClipOptions(),
         tips: Mapping[Side, tuple[int, ...]] = SMPLX_TIPS,
     ) -> None:
         """root: the folder with the .tar files; right, left: MANO's own hand models; tips: what
@@ -75,7 +75,7 @@ class WebDatasetClips:
         """
         self.name = f"clips {root.name}"
         self.tip_vertices: Mapping[Side, Sequence[int]] = tips
-        self._settings = settings
+        self._settings = settings = settings or ClipOptions()
         convention = ManoConvention(
             pca=False,
             components=45,

@@ -130,8 +130,10 @@ def _write_shard(
     bar: tqdm,
 ) -> None:
     """The next results as a tar, which is not there before it is whole."""
-    from webdataset import TarWriter
-
+    try:
+        from webdataset import TarWriter
+    except ImportError as error:
+        raise AmtError("Writing shards needs WebDataset: pip install webdataset") from error
     with (
         atomic_write(shard) as temporary,
         TarWriter(str(temporary), encoder=False, mtime=0.0) as tar,

@@ -58,21 +58,24 @@ def make_dataset(settings: Any, part: str, hands: Mapping[Side, HandModelData]) 
     if isinstance(settings, Hot3dSettings):
         from amt_training.data.hot3d import Hot3d
 
-        return split_sequences(
-            Hot3d(root, settings.device, "train", right, left), settings.held_out, part
-        )
+        # The official test clips have no public labels.
+        return Hot3d(
+            root, settings.device, "train" if part == "train" else "val", right, left,
+            settings.options,
+        )  # fmt: skip
     if isinstance(settings, OakInkSettings):
         from amt_training.data.oakink import OakInk
 
         return OakInk(root, settings.split, part, right, left)
     if isinstance(settings, ClipsSettings):
-        from amt_training.data.clips import Clips
+        from amt_training.data.clips import WebDatasetClips
 
-        return split_sequences(Clips(root, right, left), settings.held_out, part)
+        clips = WebDatasetClips(root, right, left, settings.options)
+        return split_sequences(clips, settings.held_out, part)
     assert isinstance(settings, ShardsSettings)
-    from amt_training.data.shards import Shards
+    from amt_training.data.shards import ShardDataset
 
-    return Shards(root / part)
+    return ShardDataset(root / part)
 
 
 def _root(settings: Any) -> Path:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from amt_training.data.clips import ClipOptions
+from amt_training.data.hot3d import Hot3dOptions
 from amt_training.toy.scenes import Variety
 
 PARTS = ("train", "val", "test")
@@ -61,15 +63,14 @@ class InterHandSettings:
 
 @dataclass(frozen=True)
 class Hot3dSettings:
-    """HOT3D's clips, as tars. Clips of train are held out for validation and test."""
+    """HOT3D's clips, as tars. One participant's are held out for validation and test."""
 
     kind: str = "hot3d"
     root: str = MISSING
     """Holds train_aria and the others."""
     device: str = "aria"
     """aria or quest3."""
-    held_out: float = 0.05
-    """Share of the clips that is kept from training."""
+    options: Hot3dOptions = field(default_factory=Hot3dOptions)
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class ClipsSettings:
     kind: str = "clips"
     root: str = MISSING
     """Holds the tars."""
+    options: ClipOptions = field(default_factory=ClipOptions)
+    """What the clips do not say about themselves."""
     held_out: float = 0.05
     """Share of the clips that is kept from training."""
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from amt_perception.errors import AmtError
 from amt_perception.model.interface import AmtInput
 from amt_training.data.augmentation import Changes
-from amt_training.data.batches import Batch, BatchPlan
+from amt_training.data.batches import Batch, BatchPlan, BatchSource, CachedBatches
+from amt_training.data.cache import CacheSettings, ResidentCache, fits_in_memory
 from amt_training.data.crops import Crop, CropReader, StoredCrop, Unreadable
 from amt_training.data.labels import Labels, stack_labels
 from amt_training.data.reading import in_order
@@ -24,6 +25,19 @@ from amt_training.data.skipping import Skipping
 
 _TRIES = 50
 """Windows in a row that may be unreadable before a batch is given up."""
+
+
+def batch_source(
+    dataset: HandDataset,
+    crop: StoredCrop,
+    plan: BatchPlan,
+    settings: CacheSettings,
+    device: torch.device | str,
+) -> BatchSource:
+    """The data set's batches from a resident cache where its memory allows, else streamed."""
+    if fits_in_memory(dataset, crop, settings):
+        return CachedBatches(ResidentCache.build(dataset, crop, settings, device), plan)
+    return StreamedBatches(dataset, crop, plan, device, settings.workers, settings.skip_limit)
 
 
 class StreamedBatches:

@@ -46,11 +46,13 @@ class MediaPipeBoxes:
     name = "MediaPipe"
 
     def __init__(self, hands: int = 2) -> None:
+        """hands: the most that are looked for. Raises AmtError without MediaPipe or its models."""
         self._hands = hands
         self._detector: MediaPipeDetector | None = None
+        MediaPipeDetector(hands, single_images=True).close()
 
     def __call__(self, sample: HandSample) -> np.ndarray | None:
-        """The box around the detected keypoints. Raises AmtError without MediaPipe."""
+        """The box around the detected keypoints."""
         if self._detector is None:  # made here: worker processes cannot take one over
             self._detector = MediaPipeDetector(self._hands, single_images=True)
         found = self._detector.detect(sample.image, 0.0)

@@ -12,14 +12,18 @@ from amt_perception.metrics.surface import nearest_distances, penetration_depth
 from amt_perception.model.interface import HAND_PARTS, INTERACTIONS
 from amt_training.data.sample import ObjectModel
 from amt_training.evaluation.predictions import Predictions, Truth
-from amt_training.evaluation.tables import Table
+from amt_training.evaluation.tables import Table, Value
 from amt_training.losses.targets import UNKNOWN
 
 
 def contact_tables(
-    predictions: Predictions, truth: Truth, models: Mapping[int, ObjectModel]
+    predictions: Predictions, truth: Truth, models: Mapping[int, ObjectModel], frame_step: int = 1
 ) -> list[Table]:
-    """All tables about contacts, as far as they are annotated. models: of the objects' classes."""
+    """All tables about contacts, as far as they are annotated.
+
+    models: of the objects' classes. frame_step: penetration is measured in frames whose number it
+    divides.
+    """
     tables = []
     if (truth.contact_part != UNKNOWN).any():
         tables.append(_parts(predictions, truth))
@@ -27,14 +31,14 @@ def contact_tables(
         tables.append(_points(predictions, truth))
     if (truth.interaction != UNKNOWN).any():
         tables.append(_interactions(predictions, truth))
-    depth = _penetration(predictions, truth, models)
+    depth = _penetration(predictions, truth, models, frame_step)
     return tables if depth is None else [*tables, depth]
 
 
 def _parts(predictions: Predictions, truth: Truth) -> Table:
     found = predictions.contact_probability >= LEAST_PROBABILITY
     there, known = truth.contact_part == 1, truth.contact_part != UNKNOWN
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for name, parts in [("all", slice(None)), *((n, slice(k, k + 1)) for k, n in _numbered())]:
         one = count_decisions(found[:, parts], there[:, parts], known[:, parts])
         touching = one.true_positive + one.false_negative
@@ -85,7 +89,7 @@ def _points(predictions: Predictions, truth: Truth) -> Table:
 def _interactions(predictions: Predictions, truth: Truth) -> Table:
     known = truth.interaction != UNKNOWN
     best = predictions.interaction_probability.argmax(axis=1)
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for number, name in enumerate(INTERACTIONS):
         one = count_decisions(best == number, truth.interaction == number, known)
         there = one.true_positive + one.false_negative
@@ -99,25 +103,32 @@ def _interactions(predictions: Predictions, truth: Truth) -> Table:
 
 
 def _penetration(
-    predictions: Predictions, truth: Truth, models: Mapping[int, ObjectModel]
+    predictions: Predictions, truth: Truth, models: Mapping[int, ObjectModel], frame_step: int
 ) -> Table | None:
     """Of hands into objects of the same source; None without meshes or models."""
     if predictions.vertices is None or truth.vertices is None:
         return None
     found: list[float] = []
     there: list[float] = []
-    for sample, place in np.argwhere(truth.objects_annotated[:, None] & (truth.object_class > 0)):
-        kind = int(truth.object_class[sample, place])
-        if kind not in models or not truth.mano_valid[sample]:
+    usable = truth.objects_annotated & truth.mano_valid & (truth.frame % frame_step == 0)
+    for sample in np.flatnonzero(usable):
+        kinds = truth.object_class[sample]
+        places = [place for place, kind in enumerate(kinds) if int(kind) in models]
+        if not places:
             continue
-        best = int(predictions.object_chance[sample, :, kind].argmax())
-        for depths, vertices, pose in (
-            (found, predictions.vertices[sample], predictions.object_pose[sample, best]),
-            (there, truth.vertices[sample], truth.object_pose[sample, place]),
-        ):
-            turn = pose[:3, :3].astype(float)
-            in_object = (vertices.astype(float) - pose[:3, 3]) @ turn
-            depths.append(penetration_depth(in_object, models[kind].points, models[kind].normals))
+        pairs = []
+        for place in places:
+            model = models[int(kinds[place])]
+            best = int(predictions.object_chance[sample, :, kinds[place]].argmax())
+            pairs.append(
+                (
+                    _depth(predictions.vertices[sample],
+                           predictions.object_pose[sample, best], model),
+                    _depth(truth.vertices[sample], truth.object_pose[sample, place], model),
+                )
+            )  # fmt: skip
+        found.append(max(depth for depth, _ in pairs))
+        there.append(max(depth for _, depth in pairs))
     if not found:
         return None
     rows = tuple(
@@ -125,9 +136,16 @@ def _penetration(
          100.0 * float(np.mean(np.array(depths) > 0.0)))
         for name, depths in (("estimated", found), ("annotated", there))
     )  # fmt: skip
-    columns = ("hand and object", "pairs", "mean (mm)", "largest (mm)", "touching inside (%)")
+    columns = ("hand and objects", "samples", "mean (mm)", "largest (mm)", "inside (%)")
     note = (
-        "Depth of the hand's deepest vertex in the object, by the surface points of its model. The "
-        "annotations' own depth says what is left to gain."
+        "Depth of the hand's deepest vertex in any of the annotated objects, by the surface points "
+        "of their models; both hand and objects are estimated, or both annotated: what the "
+        "annotations themselves have cannot be called an error."
     )
     return Table("Penetration", columns, rows, note)
+
+
+def _depth(vertices: np.ndarray, pose: np.ndarray, model: ObjectModel) -> float:
+    """Of a hand's vertices in an object (m)."""
+    in_object = (vertices.astype(float) - pose[:3, 3]) @ pose[:3, :3].astype(float)
+    return penetration_depth(in_object, model.points, model.normals)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from amt_perception.hand.joints import BASES, FINGERS, JOINT_NAMES, WRIST
 from amt_perception.metrics.classification import Reliability, reliability
@@ -30,7 +31,7 @@ ALIGNMENTS = ("absolute", "wrist-relative", "Procrustes, proper", "Procrustes, o
 DEPTHS_M = (0.0, 0.5, 0.7, 0.8, 1.0, np.inf)
 """Edges of the ranges of the true wrist's distance along the camera's axis."""
 F_THRESHOLDS_M = np.array([0.005, 0.015])
-_CHUNK = 4096
+_CHUNK = 256
 """Meshes that are aligned at a time: those of a whole data set need too much memory."""
 
 
@@ -168,6 +169,7 @@ def _mesh(vertices: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> Table:
     chosen = np.flatnonzero(valid)
     errors = np.zeros((len(ALIGNMENTS) - 1, len(chosen)))
     scores = np.zeros((len(ALIGNMENTS) - 1, len(chosen), len(F_THRESHOLDS_M)))
+    bar = tqdm(total=len(chosen), desc="meshes", unit="sample")
     for start in range(0, len(chosen), _CHUNK):
         part = slice(start, start + _CHUNK)
         found, target = vertices[chosen[part]].astype(float), truth[chosen[part]].astype(float)
@@ -180,6 +182,8 @@ def _mesh(vertices: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> Table:
             errors[number, part] = point_errors(moved, target).mean(axis=1)
             scores[number, part] = [f_score(*pair, F_THRESHOLDS_M)
                                     for pair in zip(moved, target, strict=True)]  # fmt: skip
+        bar.update(len(found))
+    bar.close()
     names = (ALIGNMENTS[0], *ALIGNMENTS[2:])
     rows: tuple[tuple[Value, ...], ...] = tuple(
         (name, len(chosen), _mm(error), *(float(one) for one in score.mean(axis=0)))
@@ -195,17 +199,18 @@ def _picture(predictions: Predictions, truth: Truth) -> Table:
     samples = np.asarray(valid.any(axis=1))
     area = truth.hand_box[:, 2:].prod(axis=1)
     rows: list[tuple[Value, ...]] = []
-    in_front = (predictions.joints[..., 2] > 0.0).all(axis=1)
-    projected = np.where(
-        in_front[:, None, None], _projected(predictions.joints, truth.intrinsics), np.inf
-    )
+    in_front = (predictions.joints[..., 2:] > 0.0).all(axis=1, keepdims=True)
+    projected = np.where(in_front, _projected(predictions.joints, truth.intrinsics), np.inf)
     for name, points in (("keypoints", predictions.keypoints), ("3D joints", projected)):
         errors = np.linalg.norm(points - target, axis=-1)[valid]
         similarity = keypoint_similarity(points, target, valid, area)[samples]
         score = predictions.joint_confidence.mean(axis=1)[samples]
         pictures = [(score[n : n + 1], similarity[n : n + 1, None]) for n in range(len(score))]
+        if len(errors) == 0:
+            rows.append((name, 0, *[float("nan")] * 4))
+            continue
         rows.append(
-            (name, int(samples.sum()), float(np.mean(errors)), float(np.median(errors)),
+            (name, len(score), float(np.mean(errors)), float(np.median(errors)),
              float(np.mean(similarity)), 100.0 * average_precision(pictures))
         )  # fmt: skip
     columns = ("points", "samples", "mean (px)", "median (px)", "OKS", "OKS AP (%)")

@@ -48,6 +48,9 @@ class EvaluationSettings:
     """Processes that read samples ahead; 0 reads in this one."""
     mesh: bool = True
     """Judge the mesh, too: needs the hand model of the labels, and 19 kB of memory a sample."""
+    object_frame_step: int = 1
+    """Object poses and penetration are judged in frames whose number this divides; 4 is BOP's
+    choice for DexYCB, whose every frame takes hours."""
     corrupt_limit: int = 100
     """More samples than this that cannot be read end the run with an error."""
     worst: int = 8
@@ -61,6 +64,8 @@ class Run:
     predictions: Predictions
     """Fingertips where the data set has them."""
     truth: Truth
+    box_source: str
+    """Its name, for tables."""
     entries: int
     """Of the data set; those that are not among the predictions are named below."""
     corrupt: list[str] = field(default_factory=list)
@@ -83,8 +88,9 @@ def run_model(
     read are counted and named in the log. Raises AmtError when there are more of them than the
     settings allow, when nothing is left, or when an output is not finite.
     """
-    if settings.batch_size < 1:
-        raise AmtError(f"batch_size is {settings.batch_size}; it must be at least 1")
+    for name in ("batch_size", "object_frame_step"):
+        if getattr(settings, name) < 1:
+            raise AmtError(f"{name} is {getattr(settings, name)}; it must be at least 1")
     boxes = box_source(settings.box_source)
     config = model.config
     mesh = right_hand if settings.mesh else None
@@ -117,7 +123,7 @@ def run_model(
             "check the data set's folder"
         )
     truth = Truth(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
-    return Run(joined(found), truth, len(dataset.entries), corrupt, missed)
+    return Run(joined(found), truth, boxes.name, len(dataset.entries), corrupt, missed)
 
 
 def _counted(
@@ -170,15 +176,9 @@ def _predictor(model: Model) -> Callable[[AmtInput], AmtOutput]:
         engine = model
 
         def run_engine(inputs: AmtInput) -> AmtOutput:
-            frames = [
-                inputs.each(
-                    lambda tensor, at=at: tensor[:, at : at + 1] if tensor.ndim > 1 else tensor
-                )
-                for at in range(inputs.image.shape[1])
-            ]
-            for frame in frames:
-                frame.image = frame.image.to(engine.device)
-            return engine.decode([engine.encode(frame) for frame in frames])
+            frames = [_frame(inputs, at) for at in range(inputs.image.shape[1])]
+            on_device = [replace(one, image=one.image.to(engine.device)) for one in frames]
+            return engine.decode([engine.encode(one) for one in on_device])
 
         return run_engine
     network = model
@@ -190,6 +190,11 @@ def _predictor(model: Model) -> Callable[[AmtInput], AmtOutput]:
         return output.each(lambda tensor: tensor.float()).to("cpu")
 
     return run_network
+
+
+def _frame(inputs: AmtInput, at: int) -> AmtInput:
+    """One of the T frames, with T = 1."""
+    return inputs.each(lambda tensor: tensor[:, at : at + 1] if tensor.ndim > 1 else tensor)
 
 
 @contextlib.contextmanager

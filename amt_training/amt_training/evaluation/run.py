@@ -9,7 +9,6 @@ from amt_perception.hand.model_data import HandModelData
 from amt_perception.output.files import atomic_folder, check_writable
 from amt_training.data.sample import HandDataset
 from amt_training.evaluation.anchors import anchor_table
-from amt_training.evaluation.boxes import box_source
 from amt_training.evaluation.contacts import contact_tables
 from amt_training.evaluation.hands import HandErrors, hand_errors, hand_tables, joint_reliability
 from amt_training.evaluation.inference import EvaluationSettings, Model, Run, run_model
@@ -43,7 +42,7 @@ def evaluate(
         checkpoint=checkpoint,
         training_split=training_split,
         evaluation_split=dataset.name,
-        box_source=box_source(settings.box_source).name,
+        box_source=run.box_source,
         entries=run.entries,
         evaluated=len(run.truth),
         corrupt=tuple(run.corrupt),
@@ -51,7 +50,7 @@ def evaluate(
         hand_model=right_hand.source if mesh and right_hand is not None else "",
     )
     errors = hand_errors(run.predictions, run.truth)
-    results = judge(run, dataset, errors, model.config.object_classes, origin)
+    results = judge(run, dataset, errors, model.config.object_classes, settings, origin)
     with atomic_folder(out) as folder:
         write_report(folder, run, dataset, errors, results, settings.worst)
         run.predictions.save(folder / "predictions.npz")
@@ -64,6 +63,7 @@ def judge(
     dataset: HandDataset,
     errors: HandErrors,
     object_classes: Sequence[str],
+    settings: EvaluationSettings,
     origin: Origin,
 ) -> Results:
     """All figures by the protocols for hands, objects and contacts.
@@ -71,12 +71,13 @@ def judge(
     errors: of `hand_errors`; object_classes: of the model's configuration.
     """
     predictions, truth, models = run.predictions, run.truth, dataset.object_models
-    objects = object_errors(predictions, truth, models)
+    step = settings.object_frame_step
+    objects = object_errors(predictions, truth, models, step)
     return Results(
         origin=origin,
         hands=tuple(hand_tables(predictions, truth, errors)),
-        objects=tuple(object_tables(predictions, truth, objects, object_classes)),
-        contacts=tuple(contact_tables(predictions, truth, models)),
+        objects=tuple(object_tables(predictions, truth, objects, object_classes, step)),
+        contacts=tuple(contact_tables(predictions, truth, models, step)),
         curves=tuple(errors.curve(number) for number in range(len(errors.by_alignment))),
     )
 

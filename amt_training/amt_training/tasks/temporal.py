@@ -13,6 +13,7 @@ from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.amt import Amt, add_temporal, freeze_spatial
 from amt_perception.model.weights import load_checkpoint, read_info
 from amt_training.data.targets import TargetBuilder
+from amt_training.losses.targets import AmtTarget
 from amt_training.losses.temporal import AttentionEntropy
 from amt_training.losses.total import AmtLoss, Loss
 from amt_training.tasks.single_frame import Batch
@@ -66,13 +67,15 @@ class TemporalTask(nn.Module):
         )  # fmt: skip
         return loss
 
+    def target(self, batch: Batch) -> AmtTarget:
+        """The truth about the windows' last frames."""
+        target: AmtTarget = self.targets(batch[1].each(lambda tensor: tensor[:, -1]))
+        return target
+
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Errors of the last frames of held-out windows; see `validation.mean_errors`."""
-        return mean_errors(
-            (self.model(inputs), self.targets(labels.each(lambda tensor: tensor[:, -1])))
-            for inputs, labels in batches
-        )
+        return mean_errors((self.model(batch[0]), self.target(batch)) for batch in batches)
 
 
 def stage_two_model(stage_one: Path, right_hand: HandModelData, layers: int) -> Amt:

@@ -92,7 +92,7 @@ class PoseWindowSource:
         """Batches without end for the steps from `first_step` on."""
         step = first_step
         while True:
-            generator = torch.Generator().manual_seed()
+            generator = generator_of(self._seed, step, self._rank)
             chosen = torch.from_numpy(self._sampler.indices(step))
             yield self._noised(self._windows[chosen], generator)
             step += 1

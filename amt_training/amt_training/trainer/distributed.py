@@ -170,26 +170,36 @@ def _first_to_say(what: str) -> bool:
         return False
 
 
-def share_task(settings: DistributedSettings, world: World, task: nn.Module) -> nn.Module:
-    """The task for several processes: what to call for a loss whose gradients are everyone's.
+def shard_task(task: nn.Module, world: World) -> None:
+    """Spread the network's parameters over the processes, layer by layer, in place: FSDP2.
 
-    The task itself stays usable; with fsdp2 its network is sharded in place, layer by layer
-    (Zhao et al., "PyTorch FSDP", VLDB 2023), and `average_replicated` is owed after each backward
-    pass.
+    Zhao et al., "PyTorch FSDP", VLDB 2023. What cannot be cut, and the task's parameters outside of
+    the network, stay whole everywhere and owe an `average_replicated` after each backward pass.
     """
-    if settings.strategy == "fsdp2":
-        for tensor in (*task.parameters(), *task.buffers()):
-            dist.broadcast(tensor.detach(), 0)
-        mesh = init_device_mesh(world.device.type, (world.size,))
-        model: nn.Module = task.model  # type: ignore[assignment]
-        scalars = {one for one in model.parameters() if one.ndim == 0}  # cannot be cut
-        for part in (*transformer_layers(model), model):
-            fully_shard(part, mesh=mesh, ignored_params=scalars)
-        return task
+    mesh = init_device_mesh(world.device.type, (world.size,))
+    model: nn.Module = task.model  # type: ignore[assignment]
+    scalars = {one for one in model.parameters() if one.ndim == 0}
+    for part in (*transformer_layers(model), model):
+        fully_shard(part, mesh=mesh, ignored_params=scalars)
+
+
+def replicate_task(task: nn.Module, world: World, some_unused: bool) -> nn.Module:
+    """What to call in place of the task, so that its gradients are everyone's mean: DDP.
+
+    some_unused: whether some trainable parameters have no part in the loss.
+    """
     if world.size == 1:
         return task
-    # Not a static graph: a batch without some kind of label leaves parts of the network unused.
-    return DistributedDataParallel(task, find_unused_parameters=True, gradient_as_bucket_view=True)
+    return DistributedDataParallel(
+        task, find_unused_parameters=some_unused, gradient_as_bucket_view=True
+    )
+
+
+def copy_from_main(task: nn.Module, world: World) -> None:
+    """Have the main process's parameters and buffers in every process."""
+    if world.size > 1:
+        for tensor in (*task.parameters(), *task.buffers()):
+            dist.broadcast(tensor.detach(), 0)
 
 
 def average_replicated(task: nn.Module, world: World) -> None:

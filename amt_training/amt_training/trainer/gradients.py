@@ -30,13 +30,13 @@ def compute_gradients(
 ) -> Loss:
     """Add the gradients of a batch to those of the parameters; gives its loss, detached.
 
-    shared: the task as processes share it (`distributed.share_task`), or the task itself. parts:
-    the micro-batches; they give what the batch in one piece would give, at the price of one more
-    forward pass where the loss has statistics of the batch (`losses.whole_batch`). context: of a
-    forward pass; seed: seeds the random numbers of a micro-batch.
+    shared: what to call in place of the task (`distributed.replicate_task`), or the task itself.
+    parts: the micro-batches; they give what the batch in one piece would give, at the price of one
+    more forward pass where the loss has statistics of the batch (`losses.whole_batch`). context: of
+    a forward pass; seed: seeds the random numbers of a micro-batch.
     """
     whole = WholeBatch(len(parts))
-    held = _Held(task)
+    held = HeldBuffers(task)
     if len(parts) > 1:
         for number, part in enumerate(parts):
             seed(number)
@@ -75,7 +75,7 @@ def _exchange(shared: nn.Module, last: bool) -> Iterator[None]:
         yield
 
 
-class _Held:
+class HeldBuffers:
     """Context that gives buffers back their values: every micro-batch finds the same ones.
 
     What a forward pass does to them depends on the weights alone (sigmaReparam's power iteration),

@@ -70,7 +70,9 @@ def _contexts(
 
 
 def _policy(_: Any, operator: Any, *arguments: Any, **options: Any) -> CheckpointPolicy:
-    kept = operator in _KEPT
+    # A vector times a matrix is cheap, and torch squeezes its result in place.
+    vector = operator is _aten.mm.default and len(arguments[0]) == 1
+    kept = operator in _KEPT and not vector
     return CheckpointPolicy.MUST_SAVE if kept else CheckpointPolicy.PREFER_RECOMPUTE
 
 

@@ -77,12 +77,12 @@ def restore_state(
     state = get_optimizer_state_dict(task, optimizer, options=_WHOLE)
     for parameter, values in _moments(state).items():
         for kind, value in values.items():
-            tensor = stored.get(parameter + _SEPARATOR + kind, torch.zeros_like(value))
-            values[kind] = tensor.to(value.device)
+            found = stored.get(parameter + _SEPARATOR + kind, torch.zeros_like(value))
+            values[kind] = found.to(value.device)
     set_optimizer_state_dict(task, optimizer, state, options=_WHOLE)
-    for parameter, kept in list(optimizer.state.items()):
+    for tensor, kept in list(optimizer.state.items()):
         if not kept["step"]:  # it has had no gradient yet, and was not in the file
-            del optimizer.state[parameter]
+            del optimizer.state[tensor]
 
 
 def _save_model(model: nn.Module, state: State, notes: dict[str, Any], path: Path) -> None:

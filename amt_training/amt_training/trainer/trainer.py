@@ -14,6 +14,7 @@ from torch import nn
 
 from amt_perception.errors import AmtError
 from amt_training.losses.matching import PredictionNotFiniteError
+from amt_training.losses.total import Loss
 from amt_training.trainer.batches import cut, sample_count, to_device
 from amt_training.trainer.checkpoints import Checkpoints, CheckpointSettings
 from amt_training.trainer.distributed import (
@@ -21,10 +22,12 @@ from amt_training.trainer.distributed import (
     TrainingInterruptedError,
     World,
     average_replicated,
-    share_task,
+    copy_from_main,
+    replicate_task,
+    shard_task,
 )
 from amt_training.trainer.ema import Ema, EmaSettings
-from amt_training.trainer.gradients import compute_gradients, seed_generators
+from amt_training.trainer.gradients import HeldBuffers, compute_gradients, seed_generators
 from amt_training.trainer.interfaces import Batch, BatchSource, StepReport, Watcher
 from amt_training.trainer.interruption import Interruption
 from amt_training.trainer.loss_log import LossLog
@@ -107,8 +110,12 @@ class Trainer:
         self._evaluation = evaluate
         self._configuration = dict(configuration or {})
         self._precision = Precision(settings.precision, world.device)
-        self._precision.prepare(self.model, whole=settings.distributed.strategy != "fsdp2")
-        self._shared = share_task(settings.distributed, world, task)
+        self._sharded = settings.distributed.strategy == "fsdp2"
+        self._precision.prepare(self.model, whole=not self._sharded)
+        copy_from_main(task, world)
+        if self._sharded:
+            shard_task(task, world)
+        self._shared = task if self._sharded else None
         self._parameters = trainable(task)
         self._optimizer = build_optimizer(settings.optimizer, task, world.device)
         self._ema = Ema(settings.ema, self.model)
@@ -170,7 +177,7 @@ class Trainer:
 
     def _train(self, batch: Batch) -> None:
         """One step."""
-        settings, step = self.settings, self.step
+        settings = self.settings
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate(group["peak"])
         new = settings.optimizer.learning_rate * settings.optimizer.new_factor
@@ -180,26 +187,43 @@ class Trainer:
         self.task.train()
         self._optimizer.zero_grad()
         try:
-            loss = compute_gradients(
-                self._shared,
-                self.task,
-                parts,
-                step / settings.max_steps,
-                self._precision.context,
-                lambda part: seed_generators(settings.seed, step, self.world.rank, part),
-            )
+            if self._shared is None:
+                self._shared = self._replicate(parts)
+            loss = self._gradients(self._shared, parts)
         except PredictionNotFiniteError as error:
             for record in self._records.fetch(None):
                 if record.not_finite:
                     raise self._not_finite(record.step, record.not_finite) from error
-            raise self._not_finite(step + 1, ["the network's predictions"]) from error
-        if settings.distributed.strategy == "fsdp2":
+            raise self._not_finite(self.step + 1, ["the network's predictions"]) from error
+        if self._sharded:
             average_replicated(self.task, self.world)
         norm = prepare_gradients(settings.optimizer, self._parameters)
         self._optimizer.step()
         self.step += 1
         self._ema.update(self.step)
         self._records.add(self.step, rate, loss, norm)
+
+    def _gradients(self, shared: nn.Module, parts: Sequence[Batch]) -> Loss:
+        """Those of this step, and its loss."""
+        seed, step, rank = self.settings.seed, self.step, self.world.rank
+        return compute_gradients(
+            shared,
+            self.task,
+            parts,
+            step / self.settings.max_steps,
+            self._precision.context,
+            lambda part: seed_generators(seed, step, rank, part),
+        )
+
+    def _replicate(self, parts: Sequence[Batch]) -> nn.Module:
+        """The task for DDP, which must be told beforehand whether it uses all parameters."""
+        unused = False
+        if self.world.size > 1:
+            with HeldBuffers(self.task):
+                self._gradients(self.task, parts)
+            unused = any(parameter.grad is None for parameter in self._parameters)
+            self._optimizer.zero_grad()
+        return replicate_task(self.task, self.world, *self.world.any([unused]))
 
     def _report(self) -> None:
         """Fetch the losses since the last report, look at them, pass them on.

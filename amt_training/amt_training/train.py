@@ -1,0 +1,104 @@
+"""python -m amt_training.train experiment=NAME [data=NAME] [KEY=VALUE ...]: train a model."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from amt_training.build import build_task, hand_models
+from amt_training.configuration import checked, command, store
+from amt_training.data.factory import make_dataset
+from amt_training.data.settings import DATA_SETS
+from amt_training.settings import TrainSettings
+from amt_training.sources import First, pose_windows, training_frames, validation_frames
+from amt_training.tasks.transition import TransitionTask
+from amt_training.trainer.distributed import World, run
+from amt_training.trainer.interfaces import BatchSource, Watcher
+from amt_training.trainer.trainer import Trainer
+from amt_training.watch.curves import draw_curves, read_run
+from amt_training.watch.evaluations import EvaluationLog
+from amt_training.watch.loggers import LogWatcher
+from amt_training.watch.look import LookWatcher
+from amt_training.watch.progress import ProgressBar
+
+CURVES = "curves.png"
+_VALIDATION_WINDOWS = 8
+"""Batches of windows of poses that the transition refiner is judged by."""
+_log = logging.getLogger(__name__)
+
+store("train_settings", TrainSettings)
+for name, settings in DATA_SETS.items():
+    store(name, settings, group="data")
+
+
+def train(settings: TrainSettings, configuration: Mapping[str, Any], world: World) -> None:
+    """Train in this process of the world. configuration: the settings as plain values.
+
+    Raises AmtError for a mistake of the user's, TrainingInterruptedError for a signal.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    hands = hand_models(settings.mano_folder)
+    dataset = make_dataset(settings.data, "train", hands)
+    held_out = make_dataset(settings.data, "val", hands)
+    task = build_task(settings, hands, dataset)
+    _describe(task.model, dataset.name, len(dataset.entries), held_out.name, len(held_out.entries))
+    source: BatchSource
+    validation: Any
+    log = LogWatcher(settings.watch.loggers, configuration)
+    watchers: list[Watcher] = [ProgressBar(), EvaluationLog(), log]
+    if isinstance(task, TransitionTask):
+        seed = settings.trainer.seed
+        source = pose_windows(settings, dataset, world, seed)
+        validation = First(pose_windows(settings, held_out, world, seed + 1), _VALIDATION_WINDOWS)
+    else:
+        source = training_frames(settings, dataset, task.model, world)
+        validation = validation_frames(settings, held_out, task.model, world)
+        inputs, labels = next(iter(validation.once()))
+        some = slice(0, settings.watch.look.samples)
+        target = task.to(world.device).target((inputs[some], labels[some]))
+        watchers.append(LookWatcher(settings.watch.look, inputs[some], target, log))
+    folder = Path(settings.run_folder)
+    trainer = Trainer(
+        settings.trainer, task, source, folder, world, watchers,
+        lambda _: task.validate(validation.once()), configuration,
+    )  # fmt: skip
+    trainer.run()
+    if world.is_main:
+        draw_curves(folder / CURVES, [read_run(folder)], folder.name)
+        _log.info("curves: %s", folder / CURVES)
+
+
+def _describe(model: nn.Module, name: str, count: int, held_out: str, held_out_count: int) -> None:
+    parameters = sum(one.numel() for one in model.parameters())
+    trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
+    _log.info(
+        "%s: %.1f million parameters, %.1f million of them trained; %s: %d samples; %s: %d samples",
+        type(model).__name__, parameters / 1e6, trained / 1e6,
+        name, count, held_out, held_out_count,
+    )  # fmt: skip
+
+
+@hydra.main(version_base=None, config_path="config", config_name="train")
+@command
+def main(config: DictConfig) -> None:
+    """Run the command line."""
+    settings = checked(config, TrainSettings)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    configuration: Any = OmegaConf.to_container(config, resolve=True)
+    distributed = settings.trainer.distributed
+    code = run(distributed, settings.device, lambda world: train(settings, configuration, world))
+    if code:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Speed of training: the data path, and steps of the real loop."""
