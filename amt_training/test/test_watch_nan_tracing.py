@@ -131,11 +131,34 @@ def test_gradient_alone(task, batch):
     assert traced(task, batch).startswith(f"{path} makes finite gradients not finite")
 
 
-def test_gradient_of_one_use_does_not_blame_the_other(task, batch):
-    """The image tokens go to many branches; only one of them breaks their gradient."""
+def test_gradient_in_the_code_of_a_module_between_its_parts(task, batch):
     task = copy.deepcopy(task)
     task.model.object_branch = Broken(task.model.object_branch)
     assert traced(task, batch).startswith("model.object_branch (Broken) makes")
+
+
+def test_gradient_of_one_use_does_not_blame_another():
+    class Breaks(nn.Module):
+        def forward(self, x):
+            return NanGradient.apply(x)
+
+    class Fork(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.good, self.bad = nn.Linear(3, 3), nn.Linear(3, 3), Breaks()
+
+        def forward(self, x):
+            shared = self.first(x)
+            return self.good(shared) + self.bad(shared)
+
+    task = nn.Module()
+    task.model = Fork()
+
+    def step():
+        total = task.model(torch.ones(2, 3)).sum()
+        return total, {"sum": total}
+
+    assert trace_non_finite(task, step).startswith("model.bad (Breaks) makes finite gradients")
 
 
 def test_term_of_the_loss(task, batch, monkeypatch):
@@ -170,15 +193,20 @@ def test_compiled_model_is_traced_uncompiled():
         def forward(self, x):
             return self.second(self.first(x).relu())
 
-    task = nn.Module()
-    task.model = torch.compile(Small(), backend="eager")
-    task.model(torch.ones(2, 3))
-    with torch.no_grad():
-        task.model.second.bias[0] = torch.nan
+    for wrapped in (False, True):
+        task = nn.Module()
+        task.model = small = Small()
+        if wrapped:
+            task.model = torch.compile(small, backend="eager")
+        else:
+            small.compile(backend="eager")
+        task.model(torch.ones(2, 3))
+        with torch.no_grad():
+            small.second.bias[0] = torch.nan
 
-    def step():
-        total = task.model(torch.ones(2, 3)).sum()
-        return total, {"sum": total}
+        def step(task=task):
+            total = task.model(torch.ones(2, 3)).sum()
+            return total, {"sum": total}
 
-    sentence = trace_non_finite(task, step)
-    assert sentence.startswith("model.second (Linear) is the first whose output is not finite")
+        sentence = trace_non_finite(task, step)
+        assert sentence.startswith("model.second (Linear) is the first whose output is not finite")
