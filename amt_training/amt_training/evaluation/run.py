@@ -90,7 +90,11 @@ def write_report(
     results: Results,
     worst: int,
 ) -> None:
-    """Write results.json, the page and its pictures. worst: samples to show, 0 for no picture."""
+    """Write results.json, the page and its pictures.
+
+    worst: samples to show, 0 for no picture; there is none either when no sample has two joints
+    that are known, as in HO3D's evaluation split.
+    """
     origin = results.origin
     results.save(folder / RESULTS)
     write_overview(
@@ -102,7 +106,8 @@ def write_report(
         run.truth,
         joint_reliability(run.predictions, errors),
     )
-    if worst > 0:
+    with_samples = worst > 0 and bool(errors.valid[1].any())
+    if with_samples:
         write_samples(folder / SAMPLES, dataset, run.predictions, run.truth, errors, worst)
-    text = page(results, anchor_table(origin.evaluation_split), with_samples=worst > 0)
+    text = page(results, anchor_table(origin.evaluation_split), with_samples)
     (folder / PAGE).write_text(text, encoding="utf-8")
