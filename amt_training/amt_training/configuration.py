@@ -45,7 +45,7 @@ def command(main: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
         try:
             main(config)
         except AmtError as error:
-            sys.exit(f"error: {error}")
+            sys.exit(str(error))
         except KeyboardInterrupt:
             print("Stopped.", file=sys.stderr)
             sys.exit(INTERRUPTED)

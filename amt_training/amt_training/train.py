@@ -13,6 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from amt_perception.errors import AmtError
 from amt_training.build import build_task, hand_models
 from amt_training.configuration import checked, command, store
 from amt_training.data.factory import make_dataset
@@ -51,6 +52,11 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
     hands = hand_models(settings.mano_folder)
     dataset = make_dataset(settings.data, "train", hands)
     held_out = make_dataset(settings.data, "val", hands)
+    if settings.batch_size * world.size > len(dataset.entries):
+        raise AmtError(
+            f"batch_size={settings.batch_size} in {world.size} process(es) is more than the "
+            f"{len(dataset.entries)} samples of {dataset.name}; choose a smaller one"
+        )
     task = build_task(settings, hands, dataset)
     _describe(task.model, dataset.name, len(dataset.entries), held_out.name, len(held_out.entries))
     source: BatchSource

@@ -37,7 +37,9 @@ def make_dataset(settings: Any, part: str, hands: Mapping[Side, HandModelData]) 
         from amt_training.toy.dataset import ToyDataset
 
         count = getattr(settings, part)
-        return ToyDataset(f"toy scenes, {part}", count, PARTS.index(part), settings.variety)
+        return ToyDataset(
+            f"toy scenes, {part}", count, PARTS.index(part), settings.variety, settings.frames
+        )
     root = _root(settings)
     if isinstance(settings, DexYcbSettings):
         from amt_training.data.dexycb import DexYcb

@@ -24,6 +24,8 @@ class ToySettings:
     """Scenes to look at while training."""
     test: int = 64
     """Scenes to evaluate on."""
+    frames: int = 1
+    """Pictures of each scene; more than one make sequences."""
     variety: Variety = field(default_factory=Variety)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import roma
 import torch
 from torch import Tensor, nn
 
@@ -98,6 +97,8 @@ class PoseWindowSource:
             step += 1
 
     def _noised(self, window: Tensor, generator: torch.Generator) -> PoseWindows:
+        import roma
+
         rotation, wrist = self._rotation[window], self._wrist[window]  # [B, T, ...]
         errors = self._settings
         turn = errors.rotation * torch.randn(*rotation.shape[:-1], generator=generator)
@@ -153,6 +154,8 @@ class TransitionTask(nn.Module):
 
 def pose_errors(vectors: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """Of two [..., 99]: mean angle of the joints' rotations (rad) and distance (m), both [...]."""
+    import roma
+
     (rotation, place), (true_rotation, true_place) = map(vector_to_pose, (vectors, truth))
     angle: Tensor = roma.rotmat_geodesic_distance(rotation, true_rotation).mean(dim=-1)
     return angle, (place - true_place).norm(dim=-1)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import MANO_TIP_VERTICES, Side
+from amt_perception.sample.look import random_backdrop, random_look
 from amt_perception.sample.scene import HandObjectScene
 from amt_training.data.sample import (
     ContactLabel,
@@ -19,14 +20,23 @@ from amt_training.data.sample import (
     ObjectLabel,
     ObjectModel,
 )
-from amt_training.toy.scenes import BOX_CLASS, CAMERA, Variety, box_surface, draw_scene
+from amt_training.toy.scenes import (
+    BOX_CLASS,
+    CAMERA,
+    Moment,
+    Variety,
+    box_surface,
+    draw_moment,
+    picture_of,
+)
 
 
 class ToyDataset:
     """A `HandDataset` of scenes by chance, right and left hands in turn.
 
-    The same seed gives the same scenes, in any order and any process. Raises AmtError where
-    MuJoCo cannot draw.
+    frames: pictures of each scene: with more than one, hand and box go together from one place,
+    turn and grasp to others. The same seed gives the same scenes, in any order and any process.
+    Raises AmtError where MuJoCo cannot draw.
     """
 
     tip_vertices: Mapping[Side, Sequence[int]] = {
@@ -34,13 +44,15 @@ class ToyDataset:
         Side.RIGHT: MANO_TIP_VERTICES,
     }
 
-    def __init__(self, name: str, count: int, seed: int, variety: Variety) -> None:
+    def __init__(self, name: str, count: int, seed: int, variety: Variety, frames: int = 1) -> None:
         self.name = name
         self.object_models = {BOX_CLASS: ObjectModel(*box_surface())}
         self.entries = [
-            Entry(f"{seed}/{number}", 0, (Side.RIGHT, Side.LEFT)[number % 2])
+            Entry(f"{seed}/{number}", frame, (Side.RIGHT, Side.LEFT)[number % 2])
             for number in range(count)
+            for frame in range(frames)
         ]
+        self._frames = frames
         self._seed = seed
         self._variety = variety
         self._pictures: dict[Side, HandObjectScene] = {}
@@ -51,11 +63,17 @@ class ToyDataset:
         data = generic_hand(entry.side)
         if entry.side not in self._pictures:
             self._pictures[entry.side] = HandObjectScene(CAMERA, data)
-        random = np.random.default_rng((self._seed, index))
-        scene = draw_scene(data, self._pictures[entry.side], random, self._variety)
+        random = np.random.default_rng((self._seed, index // self._frames))
+        moment = draw_moment(data, random, self._variety)
+        backdrop = random_backdrop(random, CAMERA.width, CAMERA.height)
+        look = random_look(random)
+        if self._frames > 1:
+            share = entry.frame / (self._frames - 1)
+            moment = between(moment, draw_moment(data, random, self._variety), share)
+        scene = picture_of(moment, data, self._pictures[entry.side], backdrop, look)
         pixels, touches = scene["keypoints"], scene["touches"]
         return HandSample(
-            key=entry.sequence,
+            key=f"{entry.sequence}/{entry.frame}",
             image=np.ascontiguousarray(scene["image"].transpose(1, 2, 0)),
             camera=CAMERA.matrix,
             side=entry.side,
@@ -71,3 +89,21 @@ class ToyDataset:
     def __getstate__(self) -> dict[str, Any]:
         """For another process: what draws stays behind and is made there anew."""
         return self.__dict__ | {"_pictures": {}}
+
+
+def between(start: Moment, end: Moment, share: float) -> Moment:
+    """On the way from one moment to another, at a share of 0..1; the hand's shape and its hold on
+    the box are those of the start."""
+    ends = Rotation.from_rotvec(np.stack([start.pose, end.pose], axis=1).reshape(-1, 3))
+    pose = np.stack(
+        [
+            Slerp([0.0, 1.0], ends[2 * joint : 2 * joint + 2])(share).as_rotvec()
+            for joint in range(16)
+        ]
+    )
+    place = start.place + share * (end.place - start.place)
+    turn = (Rotation.from_rotvec(pose[0]) * Rotation.from_rotvec(start.pose[0]).inv()).as_matrix()
+    box = start.box.copy()
+    box[:3, :3] = turn @ start.box[:3, :3]
+    box[:3, 3] = place + turn @ (start.box[:3, 3] - start.place)
+    return Moment(pose, start.shape, place, box)

@@ -21,7 +21,7 @@ from amt_perception.hand.model_data import HandModelData
 from amt_perception.hand.skinning import hand_vertices
 from amt_perception.model.config import YCB_CLASSES
 from amt_perception.model.interface import HAND_PARTS, INTERACTIONS, LEFT, RIGHT, AmtInput
-from amt_perception.sample.look import random_backdrop, random_look
+from amt_perception.sample.look import Look, random_backdrop, random_look
 from amt_perception.sample.motion import FINGERS_UP_PALM_TO_CAMERA, FIST, OPEN
 from amt_perception.sample.scene import HandObjectScene
 from amt_training.data.contacts import PART_OF_JOINT, TOUCHING_M
@@ -109,6 +109,20 @@ def make_scenes(count: int, seed: int, variety: Variety = Variety()) -> ToyScene
     )
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where everything is in one picture."""
+
+    pose: np.ndarray
+    """[16, 3] axis-angle of the hand in the camera's frame (rad)."""
+    shape: np.ndarray
+    """[10] of the hand."""
+    place: np.ndarray
+    """[3] of the palm (m)."""
+    box: np.ndarray
+    """[4, 4] pose of the box."""
+
+
 def draw_scene(
     data: HandModelData, picture: HandObjectScene, random: np.random.Generator, variety: Variety
 ) -> dict[str, Any]:
@@ -116,21 +130,34 @@ def draw_scene(
 
     picture: draws the hand of `data` with CAMERA.
     """
+    moment = draw_moment(data, random, variety)
+    backdrop = random_backdrop(random, CAMERA.width, CAMERA.height)
+    return picture_of(moment, data, picture, backdrop, random_look(random))
+
+
+def draw_moment(data: HandModelData, random: np.random.Generator, variety: Variety) -> Moment:
+    """A hand about a box, by chance."""
     pose = _grasp(data, random, variety)
     shape = random.normal(0.0, variety.shape, 10)
-    kinematics = HandKinematics(data)
-    joints = kinematics.joints21(pose, shape, np.zeros(3))
-    palm = joints[[WRIST, *BASES[1:]]].mean(axis=0)
     across, depth = variety.place
     reach, middle = np.array([across, across, depth]), np.array([0.0, 0.0, MIDDLE_DISTANCE_M])
     place = random.uniform(middle - reach, middle + reach)
-    translation = place - palm
+    return Moment(pose, shape, place, _box_pose(Rotation.from_rotvec(pose[0]), place, random))
+
+
+def picture_of(
+    moment: Moment,
+    data: HandModelData,
+    picture: HandObjectScene,
+    backdrop: np.ndarray,
+    look: Look,
+) -> dict[str, Any]:
+    """The picture of a moment and what is true about it, as arrays."""
+    pose, shape, box = moment.pose, moment.shape, moment.box
+    joints = HandKinematics(data).joints21(pose, shape, np.zeros(3))
+    translation = moment.place - joints[[WRIST, *BASES[1:]]].mean(axis=0)
     joints = joints + translation
-    box = _box_pose(Rotation.from_rotvec(pose[0]), place, random)
-    backdrop = random_backdrop(random, CAMERA.width, CAMERA.height)
-    image = picture.render(
-        pose, shape, translation, backdrop, objects={"box": box}, look=random_look(random)
-    )
+    image = picture.render(pose, shape, translation, backdrop, objects={"box": box}, look=look)
     pixels = CAMERA.project(joints)
     low, high = pixels.min(axis=0), pixels.max(axis=0)
     margin = 0.5 * (_HAND_BOX_MARGIN - 1.0) * (high - low)
