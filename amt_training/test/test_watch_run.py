@@ -18,6 +18,7 @@ from amt_perception.hand.joints import Side
 from amt_perception.model.amt import Amt
 from amt_perception.model.backbone import RANDOM
 from amt_perception.model.config import model_config
+from amt_perception.model.interface import LEFT
 from amt_perception.model.layers import MLP, Attention
 from amt_training.trainer.interfaces import StepReport
 from amt_training.watch.collapse import CollapseSettings, CollapseWatch
@@ -192,14 +193,16 @@ def test_collapse_is_warned_of_once_by_name(caplog):
         {"attention": Attention(16, 2, temperature=False), "mlp": MLP(16, 8, 3)}
     )
     watch = CollapseWatch(CollapseSettings(window=2), network)
-    truth = 0.1 * torch.randn(6, 21, 3)
-    valid = torch.ones(6, 21, dtype=torch.bool)
+    target = make_batch(6)[1]
+    truth, side = target.joints, torch.arange(6) % 2
+    same = truth[:1].repeat(6, 1, 1)
+    same[side == LEFT, :, 0] *= -1.0  # the mirror image is no other pose
     tokens = torch.randn(6, 5, 16)
 
     def look(joints):
         with watch, torch.no_grad():
             network["mlp"](network["attention"](tokens, tokens))
-        return watch.numbers(joints, truth, valid)
+        return watch.numbers(joints, target, side)
 
     with caplog.at_level(logging.WARNING):
         healthy = look(truth)
@@ -212,13 +215,13 @@ def test_collapse_is_warned_of_once_by_name(caplog):
             network["attention"].query.weight *= 100.0
             network["attention"].key.weight *= 100.0
             network["mlp"][0].bias[:6] = -1e4
-        sick = look(truth[:1].expand(6, -1, -1))
+        sick = look(same)
         assert sick["spread"] == pytest.approx(0.0, abs=1e-3)
         assert sick["entropy/attention"] < 0.05
         assert sick["dead/mlp.1"] == pytest.approx(6 / 8)
         assert not caplog.messages  # once is not enough
         for _ in range(3):
-            look(truth[:1].expand(6, -1, -1))
+            look(same)
         assert len(caplog.messages) == 3
         assert "predicted poses have collapsed" in caplog.messages[0]
         assert "The attention of attention has collapsed" in caplog.messages[1]

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from amt_perception.model.interface import LEFT
 from amt_training.losses.diversity import diversity_losses
+from amt_training.losses.targets import AmtTarget
 from amt_training.losses.temporal import AttentionEntropy
 
 _ACTIVATIONS = ("torch.nn.modules.activation", "transformers.activations")
@@ -70,16 +72,21 @@ class CollapseWatch:
         while self._hooks:
             self._hooks.pop().remove()
 
-    def numbers(self, joints: Tensor, truth: Tensor, valid: Tensor) -> dict[str, float]:
+    def numbers(self, joints: Tensor, target: AmtTarget, side: Tensor) -> dict[str, float]:
         """What has been seen; warns of what is wrong. For a log: `spread`, `entropy/<layer>` and
         `dead/<activation>` (share of its units).
 
-        joints: [B, 21, 3] predicted in the watched pass, truth: [B, 21, 3], valid: [B, 21].
+        joints: [B, 21, 3] predicted in the watched pass for `target`; side: [B]. Left hands are
+        mirrored for the spread: one and the same pose for all right hands and its mirror image for
+        all left ones is a collapse.
         """
         spread = {}
+        valid = target.joints_valid
         if valid.all(-1).sum() > 1:  # else there is nothing to compare
-            shortfall = diversity_losses(joints, truth, valid)["diversity_variance"]
-            spread = {"spread": 1.0 - float(shortfall)}
+            mirror = torch.ones_like(joints[:, :1])
+            mirror[side == LEFT, :, 0] = -1.0
+            terms = diversity_losses(mirror * joints, mirror * target.joints, valid)
+            spread = {"spread": 1.0 - float(terms["diversity_variance"])}
         entropies = {name: float(one) for name, one in self._attention.entropies().items()}
         settings = self._settings
         dead = {

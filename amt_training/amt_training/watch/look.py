@@ -94,14 +94,12 @@ class LookWatcher:
 
     def _look(self, step: int) -> None:
         self._looked_at = step
-        target = self._target.to(self._device)
+        inputs, target = self._inputs.to(self._device), self._target.to(self._device)
         with _quietly(self._model, self._device), self._collapse:
-            output: AmtOutput = self._model(self._inputs.to(self._device))
-        numbers = self._collapse.numbers(output.joints, target.joints, target.joints_valid)
+            output: AmtOutput = self._model(inputs)
+        numbers = self._collapse.numbers(output.joints, target, inputs.side)
         self._log.scalars(step, {f"collapse/{name}": value for name, value in numbers.items()})
-        sheet = draw_sheet(
-            self._inputs, output, self._target, f"step {step:,}", self._settings.columns
-        )
+        sheet = draw_sheet(inputs, output, target, f"step {step:,}", self._settings.columns)
         write_picture(self._folder / f"{step:08d}.png", sheet)
         self._log.picture(step, "predictions", sheet)
 

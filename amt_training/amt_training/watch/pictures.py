@@ -57,19 +57,26 @@ def draw_sheet(
     What is not known of the truth is not drawn. The errors are means over the known joints.
     """
     inputs, output, target = inputs.each(_to_cpu), output.each(_to_cpu), target.each(_to_cpu)
-    tiles, errors = [], []
+    tiles: list[np.ndarray] = []
+    errors: list[float] = []
     for number in range(len(inputs.side)):
         truth, prediction = _truth(target, number), _prediction(output, target, number)
-        error = _error_mm(prediction.joints, truth.joints)
         picture = _picture(inputs.image[number, -1], inputs.intrinsics[number, -1], truth,
                            prediction)  # fmt: skip
-        tile = np.hstack([picture, _side_view(truth, prediction)])
+        side_view = _side_view(truth, prediction)
         side = "left" if inputs.side[number] == LEFT else "right"
-        text = f"{error:.1f} mm" if np.isfinite(error) else "truth unknown"
-        draw_chip(tile, [(side, GREY, False), (text, WHITE, True)], 6, 6, _LETTERS)
+        known = np.isfinite(truth.joints).all(axis=-1)
+        label = "truth unknown"
+        if known.any():
+            joints, true = prediction.joints[known], truth.joints[known]
+            errors.append(1e3 * float(mpjpe(joints, true)))
+            label = f"{errors[-1]:.1f} mm"
+            depth = 1e3 * (joints - true)[:, 2].mean()
+            draw_chip(side_view, [(f"depth {depth:+.0f} mm", GREY, False)], 6, 6, _LETTERS)
+        draw_chip(picture, [(side, GREY, False), (label, WHITE, True)], 6, 6, _LETTERS)
+        tile = np.hstack([picture, side_view])
         tiles.append(tile)
-        errors.append(error)
-    mean = f"joints {np.nanmean(errors):.1f} mm" if np.isfinite(errors).any() else ""
+    mean = f"joints {np.mean(errors):.1f} mm" if errors else ""
     return _with_heading(_grid(tiles, columns), title, mean)
 
 
@@ -85,12 +92,6 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     _, data = cv2.imencode(".png", picture[..., ::-1])
     with atomic_write(path) as temporary:
         temporary.write_bytes(data.tobytes())
-
-
-def _error_mm(joints: np.ndarray, truth: np.ndarray) -> float:
-    """Mean over the known joints, in the camera frame; NaN where none is known."""
-    known = np.isfinite(truth).all(axis=-1)
-    return 1e3 * float(mpjpe(joints[known], truth[known])) if known.any() else np.nan
 
 
 def _truth(target: AmtTarget, number: int) -> _Shown:
