@@ -17,6 +17,7 @@ from amt_perception.model.baseline import TINY_BASELINE, BaselineConfig, Baselin
 from amt_perception.model.config import SIZES, AmtConfig
 from amt_perception.model.transition import TransitionConfig, TransitionRefiner
 from amt_training.data.sample import HandDataset
+from amt_training.data.settings import ShardsSettings, ToySettings
 from amt_training.data.targets import TargetBuilder
 from amt_training.losses.total import AmtLoss
 from amt_training.settings import ModelSettings, TrainSettings
@@ -34,8 +35,17 @@ MODELS: dict[str, ModelConfig] = {
 """Configurations by `model.size`."""
 
 
-def hand_models(mano_folder: str | None) -> dict[Side, HandModelData]:
-    """The right and the left hand. Raises AmtError when the folder lacks MANO's files."""
+def hand_models(mano_folder: str | None, data: Any) -> dict[Side, HandModelData]:
+    """The right and the left hand. data: settings of the data set that is to be read with them.
+
+    Raises AmtError when the folder lacks MANO's files, or the data set is labelled with MANO and no
+    folder is given: the generic hand would read its labels wrongly.
+    """
+    if mano_folder is None and not isinstance(data, (ToySettings, ShardsSettings)):
+        raise AmtError(
+            f"data={data.kind} is labelled with MANO: register at mano.is.tue.mpg.de and give the "
+            "folder with MANO_RIGHT.pkl and MANO_LEFT.pkl as mano_folder=FOLDER"
+        )
     folder = Path(mano_folder).expanduser() if mano_folder else None
     return {side: load_hand_model(side, folder) for side in (Side.RIGHT, Side.LEFT)}
 

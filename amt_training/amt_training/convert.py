@@ -26,7 +26,7 @@ def main(config: DictConfig) -> None:
     """Run the command line."""
     settings = checked(config, ConvertCommandSettings)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    hands = hand_models(settings.mano_folder)
+    hands = hand_models(settings.mano_folder, settings.data)
     crop = settings.stored_crop if settings.crop else None
     for part in settings.parts:
         dataset = make_dataset(settings.data, part, hands)

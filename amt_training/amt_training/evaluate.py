@@ -45,7 +45,7 @@ def evaluate_model(settings: EvaluateSettings) -> Results:
     """
     checkpoint, out = Path(settings.checkpoint).expanduser(), Path(settings.out)
     info = read_info(checkpoint)
-    hands = hand_models(settings.mano_folder)
+    hands = hand_models(settings.mano_folder, settings.data)
     dataset = make_dataset(settings.data, settings.part, hands)
     device = choose_device(settings.device)
     model: Amt | BaselineModel | Engine = load_checkpoint(

@@ -49,7 +49,7 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    hands = hand_models(settings.mano_folder)
+    hands = hand_models(settings.mano_folder, settings.data)
     dataset = make_dataset(settings.data, "train", hands)
     held_out = make_dataset(settings.data, "val", hands)
     if settings.batch_size * world.size > len(dataset.entries):
@@ -72,7 +72,9 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
         validation = validation_frames(settings, held_out, task.model, world)
         inputs, labels = next(iter(validation.once()))
         some = slice(0, settings.watch.look.samples)
-        target = task.to(world.device).target((inputs[some], labels[some]))
+        task.to(world.device)
+        task.targets.check_hand_model(task.last_labels(labels), held_out.name)
+        target = task.targets(task.last_labels(labels[some]))
         watchers.append(LookWatcher(settings.watch.look, inputs[some], target, log))
     folder = Path(settings.run_folder)
     configuration = {**configuration, TRAINED_ON: dataset.name}

@@ -12,10 +12,11 @@ from omegaconf import OmegaConf
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 
 from amt_perception.errors import AmtError
+from amt_perception.hand.generic import generic_hand
+from amt_perception.hand.joints import Side
 from amt_perception.model.amt import Amt
 from amt_perception.model.baseline import BaselineModel
 from amt_perception.model.weights import load_checkpoint, read_info
-from amt_training.build import hand_models
 from amt_training.configuration import checked
 from amt_training.evaluate import evaluate_model
 from amt_training.settings import EvaluateSettings, TrainSettings
@@ -68,7 +69,7 @@ def newest(run_folder):
 
 
 def right_hand():
-    return next(iter(hand_models(None).values()))
+    return generic_hand(Side.RIGHT)
 
 
 def test_stage_one_leaves_everything_that_is_promised(stage_one):
@@ -150,8 +151,9 @@ def test_evaluation_of_a_checkpoint(stage_one, folder):
         (("batch_size=64", "data.train=32", "experiment=smoke"), "batch_size"),
         (("batch_size=6", "trainer.accumulation=4"), "trainer.accumulation"),
         (("batch_size=many",), "batch_size"),
-        (("data=dexycb", "data.root=/nowhere"), "data.root"),
-        (("data=dexycb",), "root"),
+        (("data=shards", "data.root=/nowhere"), "data.root"),
+        (("data=dexycb", "data.root=/tmp"), "mano_folder"),
+        (("data=dexycb", "mano_folder=/nowhere"), "root"),
         (("model.size=huge",), "model.size"),
         (("+model.changes.witdh=3",), "witdh"),
         (("trainer.optimizer.learning_rate=-1",), "trainer.optimizer.learning_rate"),
@@ -179,7 +181,7 @@ def test_a_mistake_is_named_before_data_is_read(words, key, monkeypatch, tmp_pat
     [
         ("train", ("experiment=smoke", "batch_size=0"), "batch_size is 0"),
         ("evaluate", ("checkpoint=/nowhere/model.safetensors",), "there is no checkpoint"),
-        ("convert", ("data=dexycb", "data.root=/nowhere", "out=shards"), "data.root=/nowhere"),
+        ("convert", ("data=shards", "data.root=/nowhere", "out=shards"), "data.root=/nowhere"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence(module, words, sentence, tmp_path):

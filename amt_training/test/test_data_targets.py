@@ -8,6 +8,7 @@ import torch
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 
+from amt_perception.errors import AmtError
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import MANO_TIP_VERTICES, TIPS, Side
 from amt_perception.model.interface import INTERACTIONS, LEFT
@@ -118,3 +119,16 @@ def test_variety_narrows_scenes():
     assert narrow.truth.mano_shape.abs().max() == 0.0
     palm = narrow.truth.joints[:, [0, 5, 9, 13, 17]].mean(dim=1)
     assert palm[:, :2].abs().max() < 1e-6
+
+
+def test_another_hand_model_or_convention_is_noticed(dataset, labels):
+    fine = builder(dataset)
+    fine.check_hand_model(labels, "toy")
+    wrong = replace(labels, mano_pose=labels.mano_pose + 0.3)
+    with pytest.raises(AmtError, match="poses of toy do not fit its joints.*mano_folder"):
+        fine.check_hand_model(wrong, "toy")
+    mirrored = replace(labels, side=1 - labels.side)
+    with pytest.raises(AmtError, match="do not fit"):
+        fine.check_hand_model(mirrored, "toy")
+    unknown = replace(wrong, mano_valid=torch.zeros_like(labels.mano_valid))
+    fine.check_hand_model(unknown, "toy")

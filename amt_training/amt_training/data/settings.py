@@ -82,8 +82,8 @@ class OakInkSettings:
     kind: str = "oakink"
     root: str = MISSING
     """Holds image/anno and image/stream_release_v2."""
-    split: str = "subject_split"
-    """OakInk's own name of the split."""
+    split: str = "views"
+    """What is unseen in the test: views, subjects, objects or hand_object."""
 
 
 @dataclass(frozen=True)

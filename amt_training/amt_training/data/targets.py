@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from amt_perception.hand.joints import MANO_TIP_VERTICES, TIPS, WRIST, Side
+from amt_perception.errors import AmtError
+from amt_perception.hand.joints import BASES, MANO_TIP_VERTICES, TIPS, WRIST, Side
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.geometry import NEAREST_DEPTH_M, project
-from amt_perception.model.hand_layer import HandLayer
+from amt_perception.model.hand_layer import Hand, HandLayer
 from amt_perception.model.interface import LEFT, RIGHT
 from amt_training.data.contacts import PART_OF_JOINT, with_contacts
 from amt_training.data.labels import MAX_CONTACTS, Labels
 from amt_training.data.sample import ObjectModel
 from amt_training.losses.targets import UNKNOWN, AmtTarget, ContactTarget, ObjectTarget
 
+FITTING_M = 0.01
+"""The fingers' bases of fitted labels are nearer than this to the joints (m), in the mean; with
+another hand model or convention they are not."""
+
 
 class TargetBuilder(nn.Module):
     """Labels to `AmtTarget`s: meshes, keypoints, surfaces and contacts are computed, not stored.
 
-    right_hand: the model's hand. tip_vertices: what the data set calls fingertips; targets have the
-    project's. object_models: by class index, of all classes that occur or empty; without them there
+    right_hand: the model's hand. tip_vertices: what the data set calls fingertips, of the sides that
+    it has; targets have the project's. object_models: by class index, of all classes that occur or empty; without them there
     are no surfaces, and no contacts that nobody annotated.
     """
 
@@ -42,8 +47,9 @@ class TargetBuilder(nn.Module):
     ) -> None:
         super().__init__()
         self.layer = HandLayer(right_hand)
-        tips = np.zeros((2, 5), int)
-        tips[LEFT], tips[RIGHT] = tip_vertices[Side.LEFT], tip_vertices[Side.RIGHT]
+        tips = np.tile(MANO_TIP_VERTICES, (2, 1))
+        for place, side in ((LEFT, Side.LEFT), (RIGHT, Side.RIGHT)):
+            tips[place] = tip_vertices.get(side, MANO_TIP_VERTICES)
         part = PART_OF_JOINT[right_hand.weights.argmax(axis=1)]
         self.register_buffer("own_tips", torch.from_numpy(tips), persistent=False)
         self.register_buffer("part", torch.from_numpy(part), persistent=False)
@@ -75,7 +81,7 @@ class TargetBuilder(nn.Module):
 
     def _target(self, labels: Labels) -> AmtTarget:
         rotation = rotation_matrices(labels.mano_pose)
-        vertices = self.vertices(rotation, labels)
+        vertices = self._posed(rotation, labels, lambda hand: hand.vertices)
         joints = self._with_our_tips(labels, vertices)
         in_front = labels.joints_valid & (joints[..., 2] > NEAREST_DEPTH_M)
         objects = self._objects(labels)
@@ -105,15 +111,38 @@ class TargetBuilder(nn.Module):
             contact=contact,
         )
 
-    def vertices(self, rotation: Tensor, labels: Labels) -> Tensor:
-        """[N, 778, 3] of the hands (m); rotation: [N, 16, 3, 3] of their own side."""
+    def check_hand_model(self, labels: Labels, name: str) -> None:
+        """Raises AmtError when poses and joints do not belong together with this hand model.
+
+        That is so when the labels were made with another model, or are read in a wrong convention.
+        name: of the data set.
+        """
+        whole = labels.mano_valid & labels.joints_valid.all(dim=-1)
+        some = labels[whole.nonzero()[:, 0]]
+        if not len(some.side):
+            return
+        rotation = rotation_matrices(some.mano_pose)
+        bases = list(BASES)
+        joints = self._posed(rotation, some, lambda hand: hand.joints)[:, bases]
+        distance = float((joints - some.joints[:, bases]).norm(dim=-1).mean())
+        if distance > FITTING_M:
+            raise AmtError(
+                f"the MANO poses of {name} do not fit its joints: with this hand model the fingers' "
+                f"bases are {1e3 * distance:.0f} mm off in the mean; give the hand model of its "
+                "labels as mano_folder=FOLDER"
+            )
+
+    def _posed(self, rotation: Tensor, labels: Labels, points: Callable[[Hand], Tensor]) -> Tensor:
+        """[N, P, 3] points of the hands, of their own side, the wrist where the labels have it (m).
+
+        rotation: [N, 16, 3, 3].
+        """
         left = (labels.side == LEFT)[:, None, None]
         reflection = rotation.new_tensor([-1.0, 1.0, 1.0])
         mirrored = reflection[:, None] * rotation * reflection
         right = torch.where(left[..., None], mirrored, rotation)
-        vertices = self.layer(right, labels.mano_shape).vertices
-        vertices = torch.where(left, vertices * reflection, vertices)
-        return vertices + labels.joints[:, WRIST, None]
+        found = points(self.layer(right, labels.mano_shape))
+        return torch.where(left, found * reflection, found) + labels.joints[:, WRIST, None]
 
     def _with_our_tips(self, labels: Labels, vertices: Tensor) -> Tensor:
         """The joints [N, 21, 3] with the project's fingertips."""

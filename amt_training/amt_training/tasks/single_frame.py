@@ -13,7 +13,6 @@ from amt_perception.model.interface import AmtInput, AmtOutput
 from amt_perception.model.stabilisers import mix_up
 from amt_training.data.labels import Labels
 from amt_training.data.targets import TargetBuilder
-from amt_training.losses.targets import AmtTarget
 from amt_training.losses.total import AmtLoss, Loss
 from amt_training.tasks.validation import mean_errors
 
@@ -56,12 +55,11 @@ class SingleFrameTask(nn.Module):
         loss: Loss = self.loss(output, self.targets(labels), inputs, progress, sample_weight=share)
         return loss
 
-    def target(self, batch: Batch) -> AmtTarget:
-        """The truth about a batch."""
-        target: AmtTarget = self.targets(batch[1])
-        return target
+    def last_labels(self, labels: Labels) -> Labels:
+        """Of what the model is asked about: all of them."""
+        return labels
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Errors over held-out batches; see `validation.mean_errors`."""
-        return mean_errors((self.model(batch[0]), self.target(batch)) for batch in batches)
+        return mean_errors((self.model(inputs), self.targets(labels)) for inputs, labels in batches)

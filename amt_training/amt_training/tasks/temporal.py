@@ -13,8 +13,8 @@ from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.amt import Amt, add_temporal, freeze_spatial
 from amt_perception.model.config import AmtConfig
 from amt_perception.model.weights import load_checkpoint, read_info
+from amt_training.data.labels import Labels
 from amt_training.data.targets import TargetBuilder
-from amt_training.losses.targets import AmtTarget
 from amt_training.losses.temporal import AttentionEntropy
 from amt_training.losses.total import AmtLoss, Loss
 from amt_training.tasks.single_frame import Batch
@@ -68,15 +68,17 @@ class TemporalTask(nn.Module):
         )  # fmt: skip
         return loss
 
-    def target(self, batch: Batch) -> AmtTarget:
-        """The truth about the windows' last frames."""
-        target: AmtTarget = self.targets(batch[1].each(lambda tensor: tensor[:, -1]))
-        return target
+    def last_labels(self, labels: Labels) -> Labels:
+        """Of what the model is asked about: [B] last frames of windows [B, T, ...]."""
+        return labels.each(lambda tensor: tensor[:, -1])
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Errors of the last frames of held-out windows; see `validation.mean_errors`."""
-        return mean_errors((self.model(batch[0]), self.target(batch)) for batch in batches)
+        return mean_errors(
+            (self.model(inputs), self.targets(self.last_labels(labels)))
+            for inputs, labels in batches
+        )
 
 
 def stage_two_model(stage_one: Path, right_hand: HandModelData, layers: int) -> Amt:
