@@ -20,7 +20,7 @@ from amt_training.data.augmentation import (
     check_resolution,
     draw_changes,
 )
-from amt_training.data.crops import CropReader, StoredCrop
+from amt_training.data.crops import CropReader, StoredCrop, crop_sample
 from amt_training.data.labels import stack_labels
 from amt_training.data.warping import warp_pictures, warp_with_grid_sample
 
@@ -155,6 +155,20 @@ def test_evaluation_sees_what_the_estimator_sees():
         np.testing.assert_allclose(inputs.hand_box[index, 0], box, atol=1e-3)
     assert torch.equal(new.joints, labels.joints)
     assert torch.equal(inputs.crop[0, 0], torch.eye(2, 3))
+
+
+@pytest.mark.parametrize("size", [60, 140, 300])
+def test_stored_crops_are_the_estimators(size):
+    """Shrunk by more than two, by less, and enlarged."""
+    dataset, crop = MadeDataset(sequences=2, frames=2), StoredCrop(size, 2.5)
+    for index in range(4):
+        sample = dataset.sample(index)
+        affine = crop_affine(sample.hand_box, size, 2.5)
+        picture = torch.from_numpy(sample.image).permute(2, 0, 1)[None]
+        expected = sample_crops(picture, affine[None], size)[0].permute(1, 2, 0).numpy()
+        found = crop_sample(sample, crop)
+        assert np.abs(found.image.astype(int) - expected).max() <= 1
+        np.testing.assert_allclose(found.camera, crop_intrinsics(affine, CAMERA))
 
 
 def test_a_crop_stored_as_the_model_wants_it_is_kept_to_the_bit():

@@ -13,7 +13,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,6 @@ from .pictures import made_pictures
 
 IMAGE_SIZE, CROP_SCALE = 224, 2.0
 AUGMENTATION = AugmentationSettings()
-WARM_UP_BATCHES = 3
 
 
 def measure_cache(
@@ -57,16 +57,17 @@ def measure_cache(
         cache = ResidentCache.build(dataset, StoredCrop(), settings, device)
         plan = BatchPlan(batch, IMAGE_SIZE, CROP_SCALE, AUGMENTATION)
         streamed = StreamedBatches(dataset, StoredCrop(), plan, device, workers, skip_limit=0.0)
-        sources = {
-            "cache": CachedBatches(cache, plan).batches(0),
-            "dataloader": _plain_batches(dataset, batch, workers, device),
-            "streaming": streamed.batches(0),
+        sources: dict[str, Callable[[], Generator[Batch, None, None]]] = {
+            "cache": lambda: CachedBatches(cache, plan).batches(0),
+            "dataloader": lambda: _plain_batches(dataset, batch, workers, device),
+            "streaming": lambda: streamed.batches(0),
         }
         rates: dict[str, list[float]] = {name: [] for name in sources}
         for _ in range(rounds):
-            for name, batches in sources.items():
-                rates[name].append(_rate(batches, seconds, workers, device))
-        del sources
+            for name, begin in sources.items():
+                # Begun anew, or its workers would fill their queues in another one's turn.
+                with closing(begin()) as batches:
+                    rates[name].append(_rate(batches, seconds, workers, device))
     for name, some in rates.items():
         report[f"{name}_samples_per_s"] = float(np.median(some))
     ratio = report["cache_samples_per_s"] / report["dataloader_samples_per_s"]
@@ -75,8 +76,9 @@ def measure_cache(
 
 
 def _rate(batches: Iterator[Batch], seconds: float, workers: int, device: torch.device) -> float:
-    """Samples/s once what was prefetched during the other's turn is used up."""
-    for _ in range(WARM_UP_BATCHES + 2 * workers):
+    """Samples/s after the first batches, which the workers' start makes late and their queues then
+    early."""
+    for _ in range(5 * max(workers, 1)):
         next(batches)
     _wait(device)
     count, start = 0, time.perf_counter()
@@ -110,7 +112,7 @@ class _Plain(Dataset[Any]):
 
 def _plain_batches(
     dataset: HandDataset, batch: int, workers: int, device: torch.device
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """On the device, without end, from a DataLoader with its defaults."""
     loader = DataLoader(
         _Plain(dataset),

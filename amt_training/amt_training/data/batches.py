@@ -8,7 +8,7 @@ run needs only its number.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,8 +39,9 @@ class BatchSource(Protocol):
     def steps_per_epoch(self) -> int:
         """Steps in which every sample is seen once."""
 
-    def batches(self, first_step: int) -> Iterator[Batch]:
-        """The batches of first_step and all that follow, without end, on the device.
+    def batches(self, first_step: int) -> Generator[Batch, None, None]:
+        """The batches of first_step and all that follow, without end, on the device; close it to
+        end the workers behind it.
 
         AmtInput [B, T, ...] and the Labels of its B * T frames, sample by sample: labels[T - 1::T]
         are those of the last frames, which the model is asked about.
@@ -120,7 +121,7 @@ class CachedBatches:
         """See BatchSource."""
         return self._sampler.steps_per_epoch
 
-    def batches(self, first_step: int) -> Iterator[Batch]:
+    def batches(self, first_step: int) -> Generator[Batch, None, None]:
         """See BatchSource."""
         for step in itertools.count(first_step):
             rows = self.windows[self._sampler.indices(step)]
@@ -134,7 +135,8 @@ class CachedBatches:
 
     def _batch(self, rows: np.ndarray, changes: Changes | None) -> Batch:
         index = to_device(torch.from_numpy(rows.ravel()), self.cache.pictures.device)
-        images = self.cache.pictures[index].permute(0, 3, 1, 2)
+        # On a CPU index_select takes a sixth of the time of pictures[index].
+        images = self.cache.pictures.index_select(0, index).permute(0, 3, 1, 2)
         return self.plan.finish(images, self.cache.labels[index], changes)
 
 

@@ -42,8 +42,8 @@ class StoredCrop:
 def crop_sample(sample: HandSample, crop: StoredCrop) -> HandSample:
     """The same hand in the square around its box: picture, camera and box changed, nothing else.
 
-    The picture is filtered as the estimator filters its own. Raises SampleError for a box or a
-    picture that cannot be cropped.
+    The picture is filtered as the estimator filters its own, to one grey level. Raises SampleError
+    for a box or a picture that cannot be cropped.
     """
     box, image = np.asarray(sample.hand_box, dtype=float), sample.image
     if not np.isfinite(box).all() or min(box[2:]) <= 0.0:
@@ -51,15 +51,32 @@ def crop_sample(sample: HandSample, crop: StoredCrop) -> HandSample:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise SampleError(f"{sample.key}: its picture is {image.shape} {image.dtype}, not RGB")
     affine = crop_affine(box, crop.size, crop.scale)
-    picture = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-    cut = sample_crops(picture[None], affine[None], crop.size)[0]
     corner = affine[:, :2] @ box[:2] + affine[:, 2]
     return replace(
         sample,
-        image=cut.permute(1, 2, 0).contiguous().numpy(),
+        image=_cut(np.ascontiguousarray(image), affine, crop.size),
         camera=crop_intrinsics(affine, sample.camera),
         hand_box=np.concatenate([corner, affine[:, :2] @ box[2:]]),
     )
+
+
+def _cut(image: np.ndarray, affine: np.ndarray, size: int) -> np.ndarray:
+    """[size, size, 3] of an image [H, W, 3]: `sample_crops`, in a fifth of its time on one core."""
+    import cv2
+
+    shrink = 1.0 / np.sqrt(np.linalg.det(affine[:, :2]))
+    if shrink >= 2.0:
+        picture = torch.from_numpy(image).permute(2, 0, 1)
+        cut = sample_crops(picture[None], affine[None], size)[0]
+        return cut.permute(1, 2, 0).contiguous().numpy()
+    rgba = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)  # OpenCV warps four channels faster than three
+    if shrink > 1.0 + 1e-9:  # four samples a pixel, and their mean
+        finer = np.column_stack([2.0 * affine[:, :2], 2.0 * affine[:, 2] + 0.5])
+        rgba = cv2.warpAffine(rgba, finer, (2 * size, 2 * size), flags=cv2.INTER_LINEAR)
+        rgba = cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA)
+    else:
+        rgba = cv2.warpAffine(rgba, affine, (size, size), flags=cv2.INTER_LINEAR)
+    return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
 
 
 Crop = tuple[np.ndarray, dict[str, np.ndarray]]

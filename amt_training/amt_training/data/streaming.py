@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ class StreamedBatches:
         """See BatchSource."""
         return self._sampler.steps_per_epoch
 
-    def batches(self, first_step: int) -> Iterator[Batch]:
+    def batches(self, first_step: int) -> Generator[Batch, None, None]:
         """See BatchSource."""
         steps = itertools.count(first_step)
         job = _ReadStep(self._reader, self.windows, self._sampler)
