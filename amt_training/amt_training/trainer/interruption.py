@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import signal
+import time
 from types import FrameType, TracebackType
+
+_ECHO_S = 5.0
+"""Ctrl-C reaches a process from the terminal and once more from torchrun: one wish, two signals."""
 
 
 class Interruption:
-    """Listens for SIGINT and SIGTERM inside its context; a second one acts at once."""
+    """Listens for SIGINT and SIGTERM inside its context; another one later acts at once."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
         """The one that came."""
+        self._came = 0.0
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Interruption:
@@ -28,8 +33,12 @@ class Interruption:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = signal.Signals(number)
-        self._restore()
+        now = time.monotonic()
+        if self.signal is None:
+            self.signal, self._came = signal.Signals(number), now
+        elif now - self._came > _ECHO_S:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -94,16 +94,18 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 @torch.no_grad()
 def prepare_gradients(settings: OptimizerSettings, parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Centralise and clip the gradients in place; gives their norm before clipping, a scalar."""
+    """Centralise and clip the gradients in place; gives the norm that they had, a scalar."""
     parameters = [one for one in parameters if one.grad is not None]
+    gradients = [one.grad for one in parameters if one.grad is not None]
+    norm = present = _norm(gradients)
     if settings.centralise_gradients:
         _centralise(parameters)
     if settings.adaptive_clipping > 0.0:
         _clip_adaptively(parameters, settings.adaptive_clipping)
-    gradients = [one.grad for one in parameters if one.grad is not None]
-    norm = _norm(gradients)
     if settings.gradient_norm > 0.0:
-        scale = (settings.gradient_norm / (norm + 1e-6)).clamp(max=1.0)
+        if settings.centralise_gradients or settings.adaptive_clipping > 0.0:
+            present = _norm(gradients)
+        scale = (settings.gradient_norm / (present + 1e-6)).clamp(max=1.0)
         torch._foreach_mul_([_local(gradient) for gradient in gradients], scale)
     return norm
 
