@@ -112,7 +112,7 @@ def test_nan_in_a_weight(task, batch, path, parameter):
         dict(module.named_parameters())[parameter].view(-1)[0] = torch.nan
     sentence = traced(task, batch)
     assert sentence.startswith(f"model.{path} (")
-    assert sentence.endswith(f"its weight {parameter} is not finite.")
+    assert sentence.endswith(f"its weight {parameter} is not finite")
 
 
 def test_inf_in_an_input(task, batch):
@@ -120,7 +120,7 @@ def test_inf_in_an_input(task, batch):
     camera = inputs.intrinsics.clone()
     camera[2, 0, 0, 0] = torch.inf
     sentence = traced(task, (replace(inputs, intrinsics=camera), target))
-    assert sentence == "The model's input inputs.intrinsics is not finite in sample 2 of the batch."
+    assert sentence == "the model's input inputs.intrinsics is not finite in sample 2 of the batch"
 
 
 def test_gradient_alone(task, batch):
@@ -168,7 +168,7 @@ def test_term_of_the_loss(task, batch, monkeypatch):
     sentence = traced(task, batch)
     assert sentence.startswith("loss (AmtLoss) is the first whose outputs total, terms.sigma are")
     unknown = known_in_part(batch)
-    assert traced(task, unknown) == "The loss's term sigma is not finite; the model's output is."
+    assert traced(task, unknown) == "the loss's term sigma is not finite, the model's output is"
 
 
 def test_term_whose_gradient_alone_is_bad(task, batch, monkeypatch):
@@ -177,7 +177,7 @@ def test_term_whose_gradient_alone_is_bad(task, batch, monkeypatch):
     )
     sentence = traced(task, batch)
     assert sentence.startswith("loss (AmtLoss) makes finite gradients not finite")
-    assert sentence.endswith("those of the term sigma is not finite.")
+    assert sentence.endswith("those of the term sigma is not finite")
 
 
 def test_unknown_truth_may_be_nan(task, batch):

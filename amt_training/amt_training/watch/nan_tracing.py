@@ -22,7 +22,8 @@ _SHOWN = 8
 def trace_non_finite(
     task: nn.Module, step: Callable[[], tuple[Tensor, Mapping[str, Tensor]]]
 ) -> str:
-    """One sentence that names what made the loss of a training step, or its gradients, not finite.
+    """What made the loss of a training step, or its gradients, not finite: a sentence's worth,
+    without capital and full stop, for an error message.
 
     That is a value of the network's input, or the first module (innermost, by its dotted path in
     the task) whose output is not finite while its inputs are, or a term of the loss; where all of
@@ -48,8 +49,8 @@ def trace_non_finite(
             return (
                 trace.forward_fault(total, terms)
                 or trace.backward_fault(total, terms)
-                or "The step was repeated and every value and gradient was finite: what went wrong "
-                "depends on random numbers, or on what this GPU does in another order each time."
+                or "when the step was repeated, every value and gradient was finite: it depends on "
+                "random numbers, or on what this GPU does in another order each time"
             )
     finally:
         trace.remove()
@@ -109,9 +110,9 @@ class _Trace:
         if self.fault:
             return self.fault
         if bad := [name for name, term in terms.items() if not _finite(term)]:
-            return f"The loss's {_listed('term', bad)} not finite; the model's output is."
+            return f"the loss's {_listed('term', bad)} not finite, the model's output is"
         if not _finite(total):
-            return "The loss is not finite, all of its terms are: look at their weights."
+            return "the loss is not finite, all of its terms are: look at their weights"
         return ""
 
     def backward_fault(self, total: Tensor, terms: Mapping[str, Tensor]) -> str:
@@ -126,14 +127,14 @@ class _Trace:
                 for (name, _), gradient in zip(named, gradients, strict=True)
                 if gradient is not None and not _finite(gradient)
             ]
-            return f"The gradient of the {_listed('parameter', bad)} not finite." if bad else ""
+            return f"the gradient of the {_listed('parameter', bad)} not finite" if bad else ""
         call, of_input = self._bad_gradient
         culprit: _Call | None = call
         if not of_input:  # it was finite at what the caller gives back, so the caller broke it
             while culprit is not None and culprit.output_gradient_bad:
                 culprit = culprit.caller
         if culprit is None:
-            return "The gradient of the loss itself is not finite: look at how it is scaled."
+            return "the gradient of the loss itself is not finite: look at how it is scaled"
         sentence = (
             f"{_described(culprit)} makes finite gradients not finite, on the way back from its "
             "output to its inputs"
@@ -142,7 +143,7 @@ class _Trace:
             bad = [name for name, term in terms.items() if _breaks_gradient(term, culprit.inputs)]
             if bad:
                 sentence += f": those of the {_listed('term', bad)} not finite"
-        return sentence + "."
+        return sentence
 
     def _before(self, name: str) -> Callable[..., Any]:
         def hook(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -155,8 +156,8 @@ class _Trace:
                 if not call.input_fault and not _finite(tensor):
                     call.input_fault = path
                     if name == "model":  # what is unknown of the loss's target may well be NaN
-                        self._input_fault = f"The model's input {path} is not finite"
-                        self._input_fault += _samples(tensor) + "."
+                        self._input_fault = f"the model's input {path} is not finite"
+                        self._input_fault += _samples(tensor)
                 if not tensor.requires_grad:
                     return tensor
                 own = tensor.view_as(tensor)  # gets the gradient of this use alone
@@ -208,8 +209,8 @@ def _output_fault(call: _Call, outputs: list[str]) -> str:
     sentence = f"{_described(call)} is the first whose {what} not finite while its inputs are"
     for values in (call.module.named_parameters(), call.module.named_buffers()):
         if bad := [name for name, one in values if not _finite(one)]:
-            return f"{sentence}: its {_listed('weight', bad)} not finite."
-    return f"{sentence}."
+            return f"{sentence}: its {_listed('weight', bad)} not finite"
+    return sentence
 
 
 def _described(call: _Call) -> str:
