@@ -125,7 +125,7 @@ def test_another_hand_model_or_convention_is_noticed(dataset, labels):
     fine = builder(dataset)
     fine.check_hand_model(labels, "toy")
     wrong = replace(labels, mano_pose=labels.mano_pose + 0.3)
-    with pytest.raises(AmtError, match="poses of toy do not fit its joints.*mano_folder"):
+    with pytest.raises(AmtError, match=r"poses of toy do not fit its joints.*mano_folder"):
         fine.check_hand_model(wrong, "toy")
     mirrored = replace(labels, side=1 - labels.side)
     with pytest.raises(AmtError, match="do not fit"):

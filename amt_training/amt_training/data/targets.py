@@ -27,9 +27,9 @@ another hand model or convention they are not."""
 class TargetBuilder(nn.Module):
     """Labels to `AmtTarget`s: meshes, keypoints, surfaces and contacts are computed, not stored.
 
-    right_hand: the model's hand. tip_vertices: what the data set calls fingertips, of the sides that
-    it has; targets have the project's. object_models: by class index, of all classes that occur or empty; without them there
-    are no surfaces, and no contacts that nobody annotated.
+    right_hand: the model's hand. tip_vertices: what the data set calls fingertips, of the sides
+    that it has; targets have the project's. object_models: by class index, of all classes that
+    occur or empty; without them there are no surfaces, and no contacts that nobody annotated.
     """
 
     own_tips: Tensor
@@ -127,8 +127,8 @@ class TargetBuilder(nn.Module):
         distance = float((joints - some.joints[:, bases]).norm(dim=-1).mean())
         if distance > FITTING_M:
             raise AmtError(
-                f"the MANO poses of {name} do not fit its joints: with this hand model the fingers' "
-                f"bases are {1e3 * distance:.0f} mm off in the mean; give the hand model of its "
+                f"the MANO poses of {name} do not fit its joints: with this hand model the "
+                f"fingers' bases are {1e3 * distance:.0f} mm off in the mean; give the hand model of its "
                 "labels as mano_folder=FOLDER"
             )
 
