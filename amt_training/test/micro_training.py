@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from amt_perception.model.sigma_reparam import SigmaReparam
 from amt_training.losses.reduction import masked_mean
 from amt_training.losses.targets import AmtTarget
 from amt_training.losses.total import Loss
@@ -130,11 +131,15 @@ class MicroSource:
 
 
 class AmtTask(nn.Module):
-    """The tiny model and the whole loss."""
+    """The tiny model and the whole loss; power iterations lag behind, as they do in training."""
 
     def __init__(self) -> None:
         super().__init__()
         self.model, self.loss = build(seed=0)
+        for module in self.model.modules():
+            if isinstance(module, SigmaReparam):
+                lagging = module.right + 0.05 * torch.randn_like(module.right)
+                module.right.copy_(nn.functional.normalize(lagging, dim=0))
 
     def parameter_groups(self) -> dict[str, list[nn.Module]]:
         return {"backbone": [self.model.image_encoder.backbone]}
@@ -211,13 +216,17 @@ def gradients(folder: Path, batch: Any) -> int:
                 for name, one in task.named_parameters()
                 if one.requires_grad
             }
+            found |= {name: one for name, one in task.named_buffers() if one.is_floating_point()}
             norm = prepare_gradients(OptimizerSettings(), list(task.parameters()))
             found["norm"] = norm.reshape(1)
             buffers = torch.cat([one.flatten().float() for one in task.buffers()])
             for rank, one in enumerate(_of_processes(buffers)):
-                found[f"buffers.{rank}"] = one
+                found[f"buffers of {rank}"] = one
             if world.is_main:
-                save_file(found, folder / f"{strategy}.safetensors")
+                save_file(
+                    {name: one.contiguous() for name, one in found.items()},
+                    folder / f"{strategy}.safetensors",
+                )
 
     return run(DistributedSettings(), "cpu", work)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from amt_perception.errors import AmtError
+
 
 class LossLog:
     """Appends to a file of JSON lines, each with its `step`.
@@ -24,10 +26,16 @@ class LossLog:
         self._file = path.open("a")
 
     def write(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Append lines."""
-        for line in lines:
-            self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        """Append lines. Raises AmtError where the disk is full."""
+        try:
+            for line in lines:
+                self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise AmtError(
+                f"{self._file.name} cannot be written ({error}): make room there and run the same "
+                "command again; it goes on from the newest checkpoint"
+            ) from error
 
     def sync(self) -> None:
         """Have every line on the disk: a checkpoint must not be ahead of its curve."""
