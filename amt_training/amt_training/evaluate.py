@@ -18,7 +18,7 @@ from amt_training.build import hand_models
 from amt_training.configuration import checked, command, store
 from amt_training.data.factory import make_dataset
 from amt_training.data.settings import DATA_SETS
-from amt_training.evaluation.report import PAGE
+from amt_training.evaluation.report import PAGE, Results
 from amt_training.evaluation.run import evaluate
 from amt_training.settings import EvaluateSettings
 
@@ -33,6 +33,16 @@ def main(config: DictConfig) -> None:
     """Run the command line."""
     settings = checked(config, EvaluateSettings)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    results = evaluate_model(settings)
+    print(results.origin.caption)
+    print(f"report: {Path(settings.out) / PAGE}")
+
+
+def evaluate_model(settings: EvaluateSettings) -> Results:
+    """Judge a checkpoint on a data set and write the report.
+
+    Raises AmtError when one of them is missing or damaged, or the folder cannot be written to.
+    """
     checkpoint, out = Path(settings.checkpoint).expanduser(), Path(settings.out)
     info = read_info(checkpoint)
     hands = hand_models(settings.mano_folder)
@@ -43,11 +53,9 @@ def main(config: DictConfig) -> None:
     )
     if device.type == "cuda" and isinstance(model, Amt):
         model = Engine(model, str(device), settings.precision)
-    results = evaluate(
+    return evaluate(
         model, dataset, out, settings.run, str(checkpoint), trained_on(info), hands[Side.RIGHT]
     )
-    print(results.origin.caption)
-    print(f"report: {out / PAGE}")
 
 
 def trained_on(info: CheckpointInfo) -> str:

@@ -1,5 +1,9 @@
 """WebDataset clips: frames come back as samples, and wrong settings are found out."""
 
+import io
+import pickle
+import tarfile
+
 import numpy as np
 import pytest
 
@@ -86,6 +90,44 @@ def test_settings_that_contradict_the_clips_are_found_out(written, settings, com
     dataset = WebDatasetClips(written.root, *MODELS_OF_BOTH, settings)
     with pytest.raises(SampleError, match=complaint):
         dataset.sample(0)
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_a_clip_with_too_few_pictures_or_numbers_is_named(tmp_path, numbered):
+    write_clips(tmp_path, numbered)
+    dataset = WebDatasetClips(tmp_path, *MODELS_OF_BOTH)
+    last = len(dataset.entries) - 1
+    assert dataset.entries[last].frame == FRAMES - 1
+    (tmp_path / "all").mkdir()
+    path = tmp_path / "all" / "made-000000.tar"
+
+    def rewrite(change):
+        with tarfile.open(tmp_path / path.name) as old, tarfile.open(path, "w") as new:
+            for member in old:
+                content = change(member.name, old.extractfile(member).read())
+                if content is not None:
+                    member.size = len(content)
+                    new.addfile(member, io.BytesIO(content))
+        return WebDatasetClips(path.parent, *MODELS_OF_BOTH)
+
+    def fewer_pictures(name, content):
+        if name == f"0002_l.{FRAMES - 1:04d}.webp":
+            return None
+        if name == "0002_l.img_bytes.pickle":
+            return pickle.dumps(pickle.loads(content)[:-1])
+        return content
+
+    def shorter_focal(name, content):
+        if name != "0002_l.focal.npy":
+            return content
+        file = io.BytesIO()
+        np.save(file, np.load(io.BytesIO(content))[:-1])
+        return file.getvalue()
+
+    with pytest.raises(SampleError, match=f"has no picture {FRAMES - 1}"):
+        rewrite(fewer_pictures).sample(last)
+    with pytest.raises(SampleError, match=rf"focal\.npy .* has no number for frame {FRAMES - 1}"):
+        rewrite(shorter_focal).sample(last)
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):

@@ -35,7 +35,7 @@ def test_results_come_in_order_and_without_end():
 
 
 def test_an_error_is_raised_as_it_is():
-    with pytest.raises(AmtError, match="^7 cannot be read$"):
+    with pytest.raises(AmtError, match=r"^7 cannot be read$"):
         next(in_order(refuse, [7], workers=0))
 
 

@@ -173,13 +173,17 @@ def test_other_data_or_settings_are_refused(tmp_path, whole):
 def test_damage_is_named(tmp_path):
     dataset = converted(tmp_path)
     shard = shard_file(tmp_path, 1)
-    offset, size, _ = dataset._members[10][0]
     content = bytearray(shard.read_bytes())
+    offset, size, _ = dataset._members[10][0]
     content[offset + size // 2] ^= 0x55  # one byte of sample 10's picture
+    offset, size, _ = dataset._members[9][1]
+    digit = content.index(b"1", offset, offset + size)
+    content[digit : digit + 1] = b"2"  # labels that can be read, and are wrong
     shard.write_bytes(content)
     again = ShardDataset(tmp_path)
-    with pytest.raises(SampleError, match=r"sample 10 in .*shard-000001\.tar is damaged"):
-        again.sample(10)
+    for index in (9, 10):
+        with pytest.raises(SampleError, match=rf"sample {index} in .*-000001\.tar is damaged"):
+            again.sample(index)
     assert_same_sample(again.sample(11), MadeDataset().sample(11))
     shard.write_bytes(content[: len(content) // 2])
     with pytest.raises(SampleError, match=r"shard-000001\.tar is damaged"):

@@ -77,6 +77,9 @@ def test_an_unreadable_sample_gives_its_place_to_another(caplog):
         [(a[0].image != b[0].image).flatten(1).any(1) for a, b in zip(good, bad, strict=True)]
     )
     assert changed.sum() == 2  # the others stay where they are
+    joints = torch.stack([labels.joints for _, labels in bad])[changed]
+    truth = torch.from_numpy(MadeDataset().sample(6).joints).float()  # the next that is readable
+    torch.testing.assert_close(joints, truth.expand(2, 21, 3))
     assert "skipped made/4.jpg is damaged" in caplog.text
     again = take(stream(MadeDataset(unreadable=(4, 5)), plan, skip_limit=0.1), 1, 1)
     assert_same_batches(again, bad[1:])

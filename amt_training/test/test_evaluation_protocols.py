@@ -188,19 +188,19 @@ def test_groups_are_means_over_their_own_samples_and_joints(noisy, truth):
 
 def test_only_what_is_known_counts(noisy, truth):
     known = np.ones((18, 21), bool)
-    known[0], known[1, 0], known[2, 8] = False, False, False
+    known[0], known[1, 0], known[2, 8], known[3, 1:] = False, False, False, False
     joints = np.where(known[..., None], truth.joints, 0.0)
     errors = hand_errors(noisy, replace(truth, joints=joints, joints_valid=known))
     whole = hand_errors(noisy, truth)
     counts = errors.valid.sum(axis=(1, 2))
-    assert counts.tolist() == [16 * 21 + 20 - 1, 16 * 21 - 1, 15 * 21, 15 * 21]
+    assert counts.tolist() == [15 * 21 + 20 - 1 + 1, 15 * 21 - 1, 14 * 21, 14 * 21]
     for alignment in range(4):
         chosen = errors.valid[alignment]
         np.testing.assert_allclose(
             errors.by_alignment[alignment][chosen], whole.by_alignment[alignment][chosen]
         )
     table = hand_tables(noisy, replace(truth, joints=joints, joints_valid=known), errors)[0]
-    assert [row[1] for row in table.rows] == [17, 16, 15, 15]
+    assert [row[1] for row in table.rows] == [17, 15, 14, 14]
     unknown = replace(truth, joints_valid=np.zeros_like(known))
     for table in hand_tables(noisy, unknown, hand_errors(noisy, unknown)):
         assert table.title == "Mesh" or table.rows[0][1] == 0

@@ -167,6 +167,24 @@ def test_undetected_hands_are_named_and_do_not_count(
     assert run.missed == ["toy/0001", "toy/0005", "toy/0007", "toy/0009", "toy/0011"]
 
 
+def test_wrists_alone_are_judged_where_no_more_is_known(model, right_hand, tmp_path):
+    class Wrists(SceneDataset):
+        """As HO3D's evaluation split is annotated."""
+
+        def sample(self, index: int) -> HandSample:
+            whole = super().sample(index)
+            joints = np.full((21, 3), np.nan)
+            joints[0] = whole.joints[0]
+            return replace(whole, joints=joints, mano=None, objects=None, contact=None)
+
+    results = evaluate(model, Wrists(4), tmp_path, SETTINGS, "tiny", "nothing", right_hand)
+    assert [row[1] for row in results.hands[0].rows] == [4, 0, 0, 0]
+    assert results.objects == results.contacts == ()
+    assert not (tmp_path / "samples.png").exists()
+    assert "samples.png" not in (tmp_path / "README.md").read_text()
+    assert "Mesh" not in {table.title for table in results.hands}
+
+
 def test_what_cannot_be_evaluated_is_one_clear_error(model, right_hand, tmp_path, caplog):
     broken = SceneDataset(4, broken=range(4))
     with pytest.raises(AmtError, match=r"no sample that can be evaluated: 4 of 4 cannot be read"):

@@ -56,7 +56,11 @@ class _Clip(NamedTuple):
 
 
 class WebDatasetClips:
-    """All clips of a folder; each frame with a known hand is a sample."""
+    """All clips of a folder; each frame with a known hand is a sample.
+
+    Boxes are the clips' own. Left hands count as labelled with the corrected shape directions,
+    which clips made from DexYCB are not: take DexYCB itself.
+    """
 
     object_models: Mapping[int, ObjectModel] = {}
 
@@ -75,7 +79,7 @@ class WebDatasetClips:
         """
         self.name = f"clips {root.name}"
         self.tip_vertices: Mapping[Side, Sequence[int]] = tips
-        self._settings = settings = settings or ClipOptions()
+        self._settings = settings
         convention = ManoConvention(
             pca=False,
             components=45,
@@ -105,10 +109,10 @@ class WebDatasetClips:
         number, frame = self._frames[index]
         clip = self._clips[number]
         key = f"{clip.archive.path.stem}/{clip.name}/{frame:04d}"
-        joints = _field(clip, "joint_cam", (21, 3))[frame] * self._settings.metres_per_unit
+        joints = _value(clip, "joint_cam", (21, 3), frame) * self._settings.metres_per_unit
         joints[~_known(clip)[frame]] = np.nan
-        matrix = np.diag([*_field(clip, "focal", (2,))[frame], 1.0])
-        matrix[:2, 2] = _field(clip, "princpt", (2,))[frame]
+        matrix = np.diag([*_value(clip, "focal", (2,), frame), 1.0])
+        matrix[:2, 2] = _value(clip, "princpt", (2,), frame)
         return HandSample(
             key=key,
             image=_picture(clip, frame),
@@ -120,7 +124,7 @@ class WebDatasetClips:
         )
 
     def _box(self, clip: _Clip, frame: int, key: str, around_joints: np.ndarray) -> np.ndarray:
-        box = _field(clip, "hand_bbox", (4,))[frame]
+        box = _value(clip, "hand_bbox", (4,), frame)
         if self._settings.box_corners:
             box = np.concatenate([box[:2], box[2:] - box[:2]])
         if _overlap(box, around_joints) < _MIN_OVERLAP:
@@ -131,12 +135,13 @@ class WebDatasetClips:
 
     def _mano(self, clip: _Clip, frame: int, key: str, joints: np.ndarray) -> ManoLabel | None:
         valid = _first_of(clip, ("has_mano", "mano_valid"), ())
-        if valid is not None and not valid[frame] > 0.5:
+        if valid is not None and not valid[frame : frame + 1].max(initial=0.0) > 0.5:
             return None
-        pose, shape = (_field(clip, "mano_pose", (48,))[frame], _field(clip, "mano_shape", (10,)))
+        pose = _value(clip, "mano_pose", (48,), frame)
+        shape = _value(clip, "mano_shape", (10,), frame)
         try:
             label, model_joints, _ = self._labels.canonical(
-                clip.side, pose[:3], pose[3:], shape[frame], np.zeros(3)
+                clip.side, pose[:3], pose[3:], shape, np.zeros(3)
             )
         except AmtError as error:
             raise SampleError(f"The MANO label of {key} is damaged: {error}") from error
@@ -173,10 +178,14 @@ def _clips(archive: TarIndex) -> list[_Clip]:
 
 def _picture(clip: _Clip, frame: int) -> np.ndarray:
     if clip.pictures:
+        if frame >= len(clip.pictures):
+            raise SampleError(f"{clip.name} in {clip.archive.path} has no picture {frame}.")
         member = clip.pictures[frame]
         return parse_picture(clip.archive.read(member), clip.archive.describe(member))
     member = f"{clip.name}.img_bytes.pickle"
     pictures = parse_pickle(clip.archive.read(member), clip.archive.describe(member))
+    if not isinstance(pictures, list) or frame >= len(pictures):
+        raise SampleError(f"{clip.archive.describe(member)} has no picture {frame}.")
     return parse_picture(pictures[frame], f"frame {frame} of {clip.archive.describe(member)}")
 
 
@@ -193,6 +202,15 @@ def _first_of(clip: _Clip, fields: Sequence[str], shape: tuple[int, ...]) -> np.
         if f"{clip.name}.{field}.npy" in clip.archive:
             return _field(clip, field, shape)
     return None
+
+
+def _value(clip: _Clip, field: str, shape: tuple[int, ...], frame: int) -> np.ndarray:
+    """[*shape] of one frame, finite."""
+    values = _field(clip, field, shape)
+    if frame >= len(values) or not np.isfinite(values[frame]).all():
+        place = clip.archive.describe(f"{clip.name}.{field}.npy")
+        raise SampleError(f"{place} has no number for frame {frame}.")
+    return values[frame]
 
 
 def _field(clip: _Clip, field: str, shape: tuple[int, ...]) -> np.ndarray:

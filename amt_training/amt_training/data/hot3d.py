@@ -94,7 +94,7 @@ class Hot3d:
         if device not in ("aria", "quest3"):
             raise AmtError(f"HOT3D was recorded with aria and quest3, not {device}.")
         self.name = f"HOT3D-Clips {device} {part}"
-        self._settings = settings or Hot3dOptions()
+        self._settings = settings
         self._labels = LabelHand(CONVENTION, right, left)
         folder = require_folder(root / f"train_{device}", _HOW_TO_GET)
         paths = sorted(folder.glob("clip-*.tar"))

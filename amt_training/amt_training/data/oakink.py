@@ -120,16 +120,16 @@ class OakInk:
                 (_Frame(r, int(p), int(n), int(c)) for r, p, n, c in read_annotations(path)),
                 key=lambda frame: (frame.recording, frame.person, frame.camera, frame.number),
             )
-        except (TypeError, ValueError) as error:
+            self.entries: Sequence[Entry] = [
+                Entry(
+                    f"{frame.recording}/{frame.person}/{CAMERAS[frame.camera]}",
+                    frame.number,
+                    Side.RIGHT,
+                )
+                for frame in self._frames
+            ]
+        except (IndexError, TypeError, ValueError) as error:
             raise AmtError(f"{path} is not a list of OakInk's frames; {_HOW_TO_GET}.") from error
-        self.entries: Sequence[Entry] = [
-            Entry(
-                f"{frame.recording}/{frame.person}/{CAMERAS[frame.camera]}",
-                frame.number,
-                Side.RIGHT,
-            )
-            for frame in self._frames
-        ]
         self._meshes = image / "obj"
 
     @cached_property

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import math
-
 from amt_training.evaluation.tables import Table
 
 SPLIT = "DexYCB s0 test"
 """`HandDataset.name` of the only split that the figures belong to."""
 _COLUMNS = ("method", "absolute (mm)", "root-relative (mm)", "Procrustes, official (mm)",
             "AUC of Procrustes", "source")  # fmt: skip
-_UNKNOWN = math.nan
 _ROWS = (
-    ("Spurr HRNet32", 52.26, 17.34, 6.83, 0.864, "[R]"),
-    ("HandOccNet", _UNKNOWN, 14.04, 5.80, 0.884, "[R]"),
-    ("H2ONet, single frame", _UNKNOWN, _UNKNOWN, 5.7, 0.889, "[R]"),
-    ("H2ONet, several frames", _UNKNOWN, _UNKNOWN, 5.3, 0.894, "[R]"),
-    ("Deformer", _UNKNOWN, 13.64, 5.22, 0.896, "[S]"),
-    ("HaMeR", _UNKNOWN, 15.49, 5.42, 0.892, "[S]"),
-    ("HaWoR", _UNKNOWN, 15.05, 4.92, 0.902, "[S]"),
-    ("HaPTIC", _UNKNOWN, 11.04, 5.01, 0.900, "[S]"),
-    ("MaskHand", _UNKNOWN, 11.7, _UNKNOWN, _UNKNOWN, "[S]"),
-    ("ScaleHP", _UNKNOWN, _UNKNOWN, 4.6, _UNKNOWN, "[S]"),
+    ("Spurr HRNet32", "52.26", "17.34", "6.83", ".864", "[R]"),
+    ("HandOccNet", "-", "14.04", "5.80", ".884", "[R]"),
+    ("H2ONet, single frame", "-", "-", "5.7", ".889", "[R]"),
+    ("H2ONet, several frames", "-", "-", "5.3", ".894", "[R]"),
+    ("Deformer", "-", "13.64", "5.22", ".896", "[S]"),
+    ("HaMeR", "-", "15.49", "5.42", ".892", "[S]"),
+    ("HaWoR", "-", "15.05", "4.92", ".902", "[S]"),
+    ("HaPTIC", "-", "11.04", "5.01", ".900", "[S]"),
+    ("MaskHand", "-", "11.7", "-", "-", "[S]"),
+    ("ScaleHP", "-", "-", "4.6", "-", "[S]"),
 )
+"""With the digits of their sources."""
 
 
 def anchor_table(split: str) -> Table | None:

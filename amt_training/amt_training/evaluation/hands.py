@@ -59,11 +59,12 @@ class HandErrors:
 def hand_errors(predictions: Predictions, truth: Truth) -> HandErrors:
     """Errors of all joints.
 
-    A joint counts where its place is known; wrist-relative, where the wrist's is known, too; after
-    a Procrustes alignment, in samples with all 21.
+    A joint counts where its place is known; wrist-relative, in samples whose wrist and another
+    joint are known (a wrist alone would be right by definition); after a Procrustes alignment, in
+    samples with all 21.
     """
     known, complete = truth.joints_valid, truth.joints_valid.all(axis=1)
-    relative = known & known[:, WRIST : WRIST + 1]
+    relative = known & (known[:, WRIST] & (known.sum(axis=1) > 1))[:, None]
     errors = np.full((len(ALIGNMENTS), *known.shape), np.nan)
     errors[0][known] = point_errors(predictions.joints, truth.joints)[known]
     errors[1][relative] = point_errors(predictions.joints, truth.joints, WRIST)[relative]

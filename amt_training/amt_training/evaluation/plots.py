@@ -130,6 +130,8 @@ def _joints(axes: Any, errors: HandErrors) -> None:
 
 def _depth(axes: Any, errors: HandErrors, truth: Truth) -> None:
     """Every sample as a dot, and the median of each range of `DEPTHS_M`."""
+    from matplotlib.patheffects import withStroke
+
     axes.set_title("Error by distance from the camera")
     known = truth.joints_valid[:, WRIST]
     depth = np.where(known, truth.joints[:, WRIST, 2], np.nan)
@@ -149,13 +151,16 @@ def _depth(axes: Any, errors: HandErrors, truth: Truth) -> None:
             if inside.any():
                 ends = 1e3 * np.array([depth[inside].min(), depth[inside].max()])
                 middle = float(np.median(error[inside]))
-                axes.plot(ends, [middle] * 2, color=COLOURS[number], linewidth=3.0, label=label,
-                          solid_capstyle="butt")  # fmt: skip
+                axes.plot(
+                    ends, [middle] * 2, color=COLOURS[number], linewidth=3.0, label=label,
+                    solid_capstyle="butt", path_effects=[withStroke(linewidth=5, foreground="w")],
+                )  # fmt: skip
                 label = None
     for edge in DEPTHS_M[1:-1]:
         axes.axvline(1e3 * edge, color="#c9d0d8", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0.5)
-    if len(shown[0]):
-        axes.set_ylim(0.0, 1.15 * max(float(np.percentile(one, 99.0)) for one in shown))
+    if all(map(len, shown)):
+        # The worst hundredth of the samples lies above: it would press all others to the ground.
+        axes.set_ylim(0.0, max(1.15 * max(float(np.percentile(one, 99.0)) for one in shown), 0.1))
         low, high = 1e3 * np.nanmin(depth), 1e3 * np.nanmax(depth)
         axes.set_xlim(low - 15.0, high + 15.0)
     axes.set(xlabel="the wrist's distance along the camera's axis (mm)",

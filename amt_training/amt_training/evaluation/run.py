@@ -31,12 +31,14 @@ def evaluate(
 
     checkpoint, training_split: how the model and what it was trained on are called in tables.
     right_hand: the model that the labels' MANO parameters belong to; None where there is none, then
-    no mesh is judged. Writes results.json, README.md, overview.png, samples.png, predictions.npz
-    and truth.npz, all of them or none. Raises AmtError as `run_model` does, or when the folder
-    cannot be written to, which is tried first.
+    no mesh is judged. Writes predictions.npz and truth.npz as soon as the model has run, then
+    results.json, README.md, overview.png and samples.png, all of them or none. Raises AmtError as
+    `run_model` does, or when the folder cannot be written to, which is tried first.
     """
     check_writable(out)
     run = run_model(model, dataset, settings, right_hand)
+    run.predictions.save(out / "predictions.npz")
+    run.truth.save(out / "truth.npz")
     mesh = run.truth.vertices is not None and right_hand is not None
     origin = Origin(
         checkpoint=checkpoint,
@@ -53,8 +55,6 @@ def evaluate(
     results = judge(run, dataset, errors, model.config.object_classes, settings, origin)
     with atomic_folder(out) as folder:
         write_report(folder, run, dataset, errors, results, settings.worst)
-        run.predictions.save(folder / "predictions.npz")
-        run.truth.save(folder / "truth.npz")
     return results
 
 
@@ -90,7 +90,11 @@ def write_report(
     results: Results,
     worst: int,
 ) -> None:
-    """Write results.json, the page and its pictures. worst: samples to show, 0 for no picture."""
+    """Write results.json, the page and its pictures.
+
+    worst: samples to show, 0 for no picture; there is none either when no sample has two joints
+    that are known, as in HO3D's evaluation split.
+    """
     origin = results.origin
     results.save(folder / RESULTS)
     write_overview(
@@ -102,7 +106,8 @@ def write_report(
         run.truth,
         joint_reliability(run.predictions, errors),
     )
-    if worst > 0:
+    with_samples = worst > 0 and bool(errors.valid[1].any())
+    if with_samples:
         write_samples(folder / SAMPLES, dataset, run.predictions, run.truth, errors, worst)
-    text = page(results, anchor_table(origin.evaluation_split), with_samples=worst > 0)
+    text = page(results, anchor_table(origin.evaluation_split), with_samples)
     (folder / PAGE).write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ from torch import nn
 from amt_perception.errors import AmtError
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.model.amt import Amt, add_temporal, freeze_spatial
+from amt_perception.model.config import AmtConfig
 from amt_perception.model.weights import load_checkpoint, read_info
 from amt_training.data.targets import TargetBuilder
 from amt_training.losses.targets import AmtTarget
@@ -84,14 +85,15 @@ def stage_two_model(stage_one: Path, right_hand: HandModelData, layers: int) -> 
     Raises AmtError when there is no such checkpoint, or when it is of something else.
     """
     info = read_info(stage_one)
+    if not isinstance(info.config, AmtConfig) or info.config.temporal_layers:
+        what = "of stage 2 already" if isinstance(info.config, AmtConfig) else "of the baseline"
+        raise AmtError(f"{stage_one} is {what}; stage 2 needs a checkpoint of stage 1")
     if info.folded:
         raise AmtError(
             f"{stage_one} is made for running (its spectral norms are folded); give the checkpoint "
             "that training wrote"
         )
     model = load_checkpoint(stage_one, right_hand)
-    if not isinstance(model, Amt) or model.temporal is not None:
-        what = "of the baseline" if not isinstance(model, Amt) else "of stage 2 already"
-        raise AmtError(f"{stage_one} is {what}; stage 2 needs a checkpoint of stage 1")
+    assert isinstance(model, Amt)  # its configuration says so
     add_temporal(model, layers)
     return model

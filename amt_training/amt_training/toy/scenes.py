@@ -43,6 +43,8 @@ class Variety:
     turn: tuple[float, float, float] = (1.0, np.pi, 0.7)
     """The hand turns by up to so much (rad) in the picture, about its fingers, and to the camera,
     away from fingers up and palm to the camera."""
+    facing: float = 0.0
+    """The middle of the turns about its fingers (rad): 0 for the palm to the camera."""
     shape: float = 0.7
     """Standard deviation of the hand's shape coefficients."""
     place: tuple[float, float] = (0.05, 0.11)
@@ -180,7 +182,9 @@ def _grasp(data: HandModelData, random: np.random.Generator, variety: Variety) -
     """[16, 3] pose of a hand about to close, or closed, seen from any side."""
     angles = OPEN.angles() + random.uniform(0.05, 0.6) * (FIST.angles() - OPEN.angles())
     angles += random.normal(0.0, 0.08, angles.shape) * (1.0, 0.5, 0.3)
-    turn = Rotation.from_euler("ZYX", random.uniform(-1.0, 1.0, 3) * variety.turn)
+    turn = Rotation.from_euler(
+        "ZYX", random.uniform(-1.0, 1.0, 3) * variety.turn + (0.0, variety.facing, 0.0)
+    )
     orientation = (turn * Rotation.from_matrix(FINGERS_UP_PALM_TO_CAMERA)).as_rotvec()
     if data.side == Side.LEFT:
         orientation = mirror_pose(orientation)

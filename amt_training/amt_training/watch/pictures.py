@@ -172,8 +172,8 @@ def _side_view(*shown: _Shown) -> np.ndarray:
     reach = int(0.5 * _SIDE_VIEW_M / _GRID_M) + 1
     for line in range(-reach, reach + 1):
         for start, end in (((line, -reach), (line, reach)), ((-reach, line), (reach, line))):
-            ends = centre + _GRID_M * np.array([(0.0, y, z) for z, y in (start, end)])
-            draw_line(canvas, *view(ends), _GRID_COLOUR, 1)
+            ends = view(centre + _GRID_M * np.array([(0.0, y, z) for z, y in (start, end)]))
+            draw_line(canvas, ends[0], ends[1], _GRID_COLOUR, 1)
     _draw(canvas, view, *shown)
     return canvas
 
