@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import replace
+from functools import cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from amt_training.losses.reduction import masked_mean
 from amt_training.losses.targets import AmtTarget
 from amt_training.losses.total import Loss
 from amt_training.losses.whole_batch import _of_processes
-from amt_training.toy.scenes import make_scenes
+from amt_training.toy.scenes import ToyScenes, make_scenes
 from amt_training.toy.training import build, crops
 from amt_training.trainer.batches import cut, each_tensor
 from amt_training.trainer.checkpoints import CheckpointSettings
@@ -49,7 +50,7 @@ BATCH = 8
 SETTINGS = TrainerSettings(
     max_steps=20,
     log_every=3,
-    evaluate_every=0,
+    evaluate_every=5,
     optimizer=OptimizerSettings(learning_rate=1e-2),
     schedule=ScheduleSettings(warm_up_steps=3),
     checkpoints=CheckpointSettings(every_steps=4, every_minutes=0.0),
@@ -93,6 +94,11 @@ class MicroTask(nn.Module):
             "plain": masked_mean(error, known, everyone),
         }
         return Loss(terms["weighted"] + (1.0 - progress) * terms["plain"], terms)
+
+
+def mean_output(model: nn.Module) -> dict[str, float]:
+    """An evaluation: with the network's forward, as shards need it."""
+    return {"mean": float(model(torch.ones(1, 4)).mean())}
 
 
 class MicroSource:
@@ -149,9 +155,15 @@ class AmtTask(nn.Module):
         return self.loss(self.model(inputs), target, inputs, progress)
 
 
+@cache
+def _scenes() -> ToyScenes:
+    return make_scenes(4, seed=0)
+
+
 def amt_batch(model: nn.Module) -> tuple[Any, AmtTarget]:
     """Four scenes, with unequal parts of the truth unknown in the first two and the others."""
-    inputs, target = crops(make_scenes(4, seed=0), model)
+    inputs, target = crops(_scenes(), model)
+    target = target.each(torch.clone)
     target.joints_valid[0, 3:] = False
     target.mano_valid[1] = False
     target.keypoints_valid[2, :4] = False
@@ -186,7 +198,8 @@ def train(
 
     def work(world: World) -> None:
         mine = accidents if world.rank == world.size - 1 else None
-        Trainer(settings, MicroTask(), MicroSource(world.rank, mine), folder, world).run()
+        source = MicroSource(world.rank, mine)
+        Trainer(settings, MicroTask(), source, folder, world, evaluate=mean_output).run()
 
     return run(settings.distributed, "cpu", work)
 

@@ -193,7 +193,7 @@ def test_every_line_of_the_curve_is_there_when_a_checkpoint_is(tmp_path: Path) -
 
         def on_evaluation(self, step: int, metrics) -> None:
             text = (tmp_path / "losses.jsonl").read_text()
-            assert [json.loads(line)["step"] for line in text.splitlines()][-1] == step == 20
+            assert [json.loads(line)["step"] for line in text.splitlines()][-1] == step
 
         def on_end(self) -> None:
             self.ended = True
@@ -202,5 +202,5 @@ def test_every_line_of_the_curve_is_there_when_a_checkpoint_is(tmp_path: Path) -
     task, source = MicroTask(), MicroSource()
     Trainer(SETTINGS, task, source, tmp_path, ALONE, [reader], lambda model: {"error": 1.0}).run()
 
-    assert reader.steps == sorted({*range(3, 21, 3), *range(4, 21, 4)})
+    assert reader.steps == sorted({*range(3, 21, 3), *range(4, 21, 4), *range(5, 21, 5)})
     assert reader.ended

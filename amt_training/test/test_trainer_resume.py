@@ -66,6 +66,18 @@ def test_a_killed_run_goes_on_bit_by_bit(
         assert (tmp_path / "killed" / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
 
 
+def test_ddp_and_fsdp2_have_one_curve_evaluations_or_not(tmp_path: Path) -> None:
+    curves = []
+    for strategy, every in (("ddp", 0), ("fsdp2", 3)):
+        settings = replace(
+            SETTINGS, evaluate_every=every, distributed=DistributedSettings(strategy), max_steps=8
+        )
+        assert run(tmp_path / strategy, 2, settings) == [0, 0]
+        curves.append([line["loss"] for line in curve(tmp_path / strategy)])
+
+    assert curves[0] == pytest.approx(curves[1], rel=1e-6)
+
+
 def test_the_same_for_the_tiny_model(tmp_path: Path) -> None:
     settings = replace(
         SETTINGS, max_steps=4, log_every=1, checkpoints=CheckpointSettings(every_steps=2)

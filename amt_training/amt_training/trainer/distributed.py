@@ -137,6 +137,8 @@ def run(settings: DistributedSettings, device: str, work: Callable[[World], None
         if _first_to_say("stopped"):
             print(interruption, file=sys.stderr)
         return 130
+    except KeyboardInterrupt:  # a second Ctrl-C, or one outside of the training
+        return 130
     except Exception as error:
         if not _first_to_say("failed"):
             return 1
@@ -180,7 +182,8 @@ def shard_task(task: nn.Module, world: World) -> None:
     model: nn.Module = task.model  # type: ignore[assignment]
     scalars = {one for one in model.parameters() if one.ndim == 0}
     for part in (*transformer_layers(model), model):
-        fully_shard(part, mesh=mesh, ignored_params=scalars)
+        # Also after an evaluation, or the next step would compute with the averaged weights.
+        fully_shard(part, mesh=mesh, ignored_params=scalars, reshard_after_forward=True)
 
 
 def replicate_task(task: nn.Module, world: World, some_unused: bool) -> nn.Module:

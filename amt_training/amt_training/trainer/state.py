@@ -49,15 +49,11 @@ def gather_state(
     with ema.in_place():
         average = _copied(get_model_state_dict(model, options=_GATHERED))
     weights = _copied(get_model_state_dict(model, options=_GATHERED))
-    everything = get_model_state_dict(task, options=_GATHERED)
-    others = {
-        name: tensor for name, tensor in everything.items() if not name.startswith(_MODEL_PREFIX)
-    }
     return {
         MODEL: partial(_save_model, model, weights, notes),
         AVERAGE: partial(_save_model, model, average, notes | {"averaged": True}),
         OPTIMIZER: partial(_save, _optimizer_tensors(task, optimizer, _GATHERED)),
-        TASK: partial(_save, _copied(others)),
+        TASK: partial(_save, _copied(_outside_model(task))),
     }
 
 
@@ -72,7 +68,7 @@ def restore_state(
     _load(model, folder / AVERAGE)
     ema.restart()
     _load(model, folder / MODEL)
-    _load(task, folder / TASK, strict=False)
+    _load_outside_model(task, folder / TASK)
     stored = _read(folder / OPTIMIZER)
     state = get_optimizer_state_dict(task, optimizer, options=_WHOLE)
     for parameter, values in _moments(state).items():
@@ -105,17 +101,34 @@ def _read(path: Path) -> State:
     return state
 
 
-def _load(module: nn.Module, path: Path, strict: bool = True) -> None:
+def _load(model: nn.Module, path: Path) -> None:
     state: Mapping[str, Any] = _read(path)
-    options = StateDictOptions(full_state_dict=True, strict=strict)
     try:
-        set_model_state_dict(module, dict(state), options=options)
+        set_model_state_dict(model, dict(state), options=_WHOLE)
     except (RuntimeError, KeyError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise AmtError(
-            f"{path} is not of the network that is trained here ({reason}): train with the "
-            "configuration of its run, or in a new folder"
-        ) from error
+        raise _other_network(path, str(error).strip().splitlines()[-1].strip()) from error
+
+
+def _outside_model(task: nn.Module) -> State:
+    """The task's own tensors, which are whole in every process; they share its memory."""
+    state: State = task.state_dict()
+    return {name: one for name, one in state.items() if not name.startswith(_MODEL_PREFIX)}
+
+
+def _load_outside_model(task: nn.Module, path: Path) -> None:
+    stored, wanted = _read(path), _outside_model(task)
+    differing = sorted(stored.keys() ^ wanted.keys())
+    if differing:
+        raise _other_network(path, f"{', '.join(differing)} on one side only")
+    for name, tensor in wanted.items():
+        tensor.copy_(stored[name])
+
+
+def _other_network(path: Path, reason: str) -> AmtError:
+    return AmtError(
+        f"{path} is not of the network that is trained here ({reason}): train with the "
+        "configuration of its run, or in a new folder"
+    )
 
 
 def _optimizer_tensors(

@@ -154,32 +154,8 @@ class Trainer:
             if self._losses:
                 self._losses.close()
 
-    def _loop(self, interruption: Interruption) -> None:
-        settings = self.settings
-        batches = self.source.batches(self.step)
-        while self.step < settings.max_steps:
-            self._train(next(batches))
-            stop, late = self.world.any([interruption.signal is not None, self._is_late()])
-            last = self.step == settings.max_steps
-            evaluate = self._evaluation is not None and (last or self._due(settings.evaluate_every))
-            save = stop or late or last or self._due(settings.checkpoints.every_steps)
-            if evaluate or save or self._due(settings.log_every):
-                self._report()
-            if evaluate or save:
-                paused = time.monotonic()
-                metrics, best = self._evaluate() if evaluate else ({}, False)
-                if save or best:
-                    self._save(metrics)
-                self._reported += time.monotonic() - paused
-            if stop and not last:
-                name = interruption.signal.name if interruption.signal else "a signal"
-                raise TrainingInterruptedError(
-                    f"stopped by {name} after step {self.step}, which is saved in "
-                    f"{self._checkpoints.at(self.step)}: run the same command to go on"
-                )
-
-    def _train(self, batch: Batch) -> None:
-        """One step."""
+    def train_step(self, batch: Batch) -> None:
+        """One step, without what `run` does between steps."""
         settings = self.settings
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate(group["peak"])
@@ -210,6 +186,30 @@ class Trainer:
         self.step += 1
         self._ema.update(self.step)
         self._records.add(self.step, rate, loss, norm)
+
+    def _loop(self, interruption: Interruption) -> None:
+        settings = self.settings
+        batches = self.source.batches(self.step)
+        while self.step < settings.max_steps:
+            self.train_step(next(batches))
+            stop, late = self.world.any([interruption.signal is not None, self._is_late()])
+            last = self.step == settings.max_steps
+            evaluate = self._evaluation is not None and (last or self._due(settings.evaluate_every))
+            save = stop or late or last or self._due(settings.checkpoints.every_steps)
+            if evaluate or save or self._due(settings.log_every):
+                self._report()
+            if evaluate or save:
+                paused = time.monotonic()
+                metrics, best = self._evaluate() if evaluate else ({}, False)
+                if save or best:
+                    self._save(metrics)
+                self._reported += time.monotonic() - paused
+            if stop and not last:
+                name = interruption.signal.name if interruption.signal else "a signal"
+                raise TrainingInterruptedError(
+                    f"stopped by {name} after step {self.step}, which is saved in "
+                    f"{self._checkpoints.at(self.step)}: run the same command to go on"
+                )
 
     def _gradients(self, shared: nn.Module, parts: Sequence[Batch]) -> Loss:
         """Those of this step, and its loss."""
@@ -275,13 +275,13 @@ class Trainer:
         for watcher in self._watchers:
             watcher.on_evaluation(self.step, metrics)
         wanted = self.settings.checkpoints.best_metric
-        if wanted and wanted not in metrics:
-            raise AmtError(
-                f"the evaluation has no metric '{wanted}', which trainer.checkpoints.best_metric "
-                f"asks for; it has: {', '.join(metrics)}"
-            )
 
         def is_best() -> int:
+            if wanted and wanted not in metrics:
+                raise AmtError(
+                    f"the evaluation has no metric '{wanted}', which "
+                    "trainer.checkpoints.best_metric asks for; it has: " + ", ".join(metrics)
+                )
             return int(bool(wanted) and metrics[wanted] < self._checkpoints.best_score())
 
         return metrics, bool(self.world.from_main(is_best))
