@@ -116,6 +116,8 @@ def test_nan_stops_with_one_sentence_and_keeps_what_is_good(tmp_path: Path, proc
     assert codes == [1] * processes
     (sentence,) = [line for rank in range(processes) for line in said(tmp_path, rank)]
     assert "weighted, plain are not finite at step 10" in sentence
+    if processes == 1:
+        assert "(the model's input values is not finite in sample 0 of the batch)" in sentence
     assert "step_00000008" in sentence
     assert [line["step"] for line in curve(tmp_path)] == list(range(1, 10))
     assert sorted(one.name for one in (tmp_path / "checkpoints").iterdir()) == [

@@ -41,6 +41,7 @@ from amt_training.trainer.precision import Precision, PrecisionSettings
 from amt_training.trainer.records import StepRecords
 from amt_training.trainer.schedule import ScheduleSettings, learning_rate
 from amt_training.trainer.state import gather_state, restore_state
+from amt_training.watch.nan_tracing import trace_non_finite
 
 Evaluation = Callable[[nn.Module], Mapping[str, float]]
 """Metrics of the network. Called in every process, with averaged weights in evaluation mode and the
@@ -121,6 +122,8 @@ class Trainer:
         self._ema = Ema(settings.ema, self.model)
         self._checkpoints = Checkpoints(folder / "checkpoints", settings.checkpoints)
         self._records = StepRecords()
+        self._spoilt = torch.zeros((), device=world.device)
+        """One when a gradient has not been finite."""
 
     @property
     def model(self) -> nn.Module:
@@ -174,6 +177,11 @@ class Trainer:
         if self._sharded:
             average_replicated(self.task, self.world)
         norm = prepare_gradients(settings.optimizer, self._parameters)
+        if not self._sharded:
+            # From the first gradient on that is not finite no step is taken: so it can be traced.
+            # A fused optimiser asks this on the device, as it does for torch.amp.GradScaler.
+            self._spoilt = torch.maximum(self._spoilt, (~norm.isfinite()).float())
+            self._optimizer.found_inf = self._spoilt  # type: ignore[attr-defined]
         self._optimizer.step()
         self.step += 1
         self._ema.update(self.step)
@@ -342,12 +350,30 @@ class Trainer:
     def _not_finite(self, step: int, names: list[str]) -> AmtError:
         """The error for numbers that are not."""
         verb = "is" if len(names) == 1 else "are"
+        where = f" ({self._trace(step)})" if self.world.size == 1 else ""
         folders = self._checkpoints.folders()
         back = f"go back to {folders[0]}" if folders else "start again (there is no checkpoint yet)"
         return AmtError(
-            f"the training has stopped because {', '.join(names)} {verb} not finite at step {step}:"
-            f" {back} with a lower trainer.optimizer.learning_rate"
+            f"the training has stopped because {', '.join(names)} {verb} not finite at step {step}"
+            f"{where}: {back} with a lower trainer.optimizer.learning_rate"
         )
+
+    def _trace(self, step: int) -> str:
+        """Where it began: the step is repeated, with the weights that it started from."""
+        batch = to_device(next(self.source.batches(step - 1)), self.world.device)
+        self.task.train()
+        where = ""
+        for number, part in enumerate(cut(batch, self.settings.accumulation)):
+
+            def forward(number: int = number, part: Batch = part) -> Loss:
+                seed_generators(self.settings.seed, step - 1, self.world.rank, number)
+                with self._precision.context():
+                    loss: Loss = self.task(part, (step - 1) / self.settings.max_steps)
+                return loss
+
+            if where := trace_non_finite(self.task, forward):
+                break
+        return where or "not so when the step was repeated: it depends on the order of sums"
 
     def _learning_rate(self, peak: float) -> float:
         settings = self.settings

@@ -23,7 +23,8 @@ def trace_non_finite(
     task: nn.Module, step: Callable[[], tuple[Tensor, Mapping[str, Tensor]]]
 ) -> str:
     """What made the loss of a training step, or its gradients, not finite: a sentence's worth,
-    without capital and full stop, for an error message.
+    without capital and full stop, for an error message. Empty where everything is finite when the
+    step is repeated: then it depends on what a GPU does in another order each time.
 
     That is a value of the network's input, or the first module (innermost, by its dotted path in
     the task) whose output is not finite while its inputs are, or a term of the loss; where all of
@@ -46,12 +47,7 @@ def trace_non_finite(
                 if trace.fault:
                     return trace.fault
                 raise
-            return (
-                trace.forward_fault(total, terms)
-                or trace.backward_fault(total, terms)
-                or "when the step was repeated, every value and gradient was finite: it depends on "
-                "random numbers, or on what this GPU does in another order each time"
-            )
+            return trace.forward_fault(total, terms) or trace.backward_fault(total, terms)
     finally:
         trace.remove()
         for buffer, before in buffers.items():
