@@ -3,6 +3,7 @@
 # make bench  the benchmarks: tables, and JSON under out/bench   (DATA=folder with videos/)
 # make bench-retarget   retargeting against the libraries in use, with plots and videos
 # make bench-model      parameters, GFLOP and latency of the AMT model, on a GPU where there is one
+# make bench-training   the data path and the training step; on a GPU where there is one
 # make check  ruff and mypy
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ HAND   ?= right
 OUT    ?= out/demo
 RUN    := .venv/bin/python -m
 
-.PHONY: demo test bench bench-retarget bench-model check setup clean
+.PHONY: demo test bench bench-retarget bench-model bench-training check setup clean
 
 setup:
 	@$(PYTHON) tools/setup_environment.py
@@ -31,6 +32,9 @@ bench-retarget: setup
 
 bench-model: setup
 	@$(RUN) benchmarks.model
+
+bench-training: setup
+	@$(RUN) benchmarks.training
 
 check: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -59,7 +59,7 @@ def measure_cache(
         streamed = StreamedBatches(dataset, StoredCrop(), plan, device, workers, skip_limit=0.0)
         sources: dict[str, Callable[[], Generator[Batch, None, None]]] = {
             "cache": lambda: CachedBatches(cache, plan).batches(0),
-            "dataloader": lambda: _plain_batches(dataset, batch, workers, device),
+            "dataloader": lambda: plain_batches(dataset, plan, workers, device),
             "streaming": lambda: streamed.batches(0),
         }
         rates: dict[str, list[float]] = {name: [] for name in sources}
@@ -67,7 +67,7 @@ def measure_cache(
             for name, begin in sources.items():
                 # Begun anew, or its workers would fill their queues in another one's turn.
                 with closing(begin()) as batches:
-                    rates[name].append(_rate(batches, seconds, workers, device))
+                    rates[name].append(rate(batches, seconds, workers, device))
     for name, some in rates.items():
         report[f"{name}_samples_per_s"] = float(np.median(some))
     ratio = report["cache_samples_per_s"] / report["dataloader_samples_per_s"]
@@ -75,7 +75,7 @@ def measure_cache(
                      "cache_threads": threads, "batch": batch}  # fmt: skip
 
 
-def _rate(batches: Iterator[Batch], seconds: float, workers: int, device: torch.device) -> float:
+def rate(batches: Iterator[Batch], seconds: float, workers: int, device: torch.device) -> float:
     """Samples/s after the first batches, which the workers' start makes late and their queues then
     early."""
     for _ in range(5 * max(workers, 1)):
@@ -97,8 +97,8 @@ def _wait(device: torch.device) -> None:
 class _Plain(Dataset[Any]):
     """A sample of the files as a batch of one."""
 
-    def __init__(self, dataset: HandDataset) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: HandDataset, plan: BatchPlan) -> None:
+        self.dataset, self.plan = dataset, plan
 
     def __getitem__(self, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
         sample = self.dataset.sample(number % len(self.dataset.entries))
@@ -106,17 +106,19 @@ class _Plain(Dataset[Any]):
         image = torch.from_numpy(sample.image).permute(2, 0, 1)
         generator = torch.Generator().manual_seed(number)
         changes = draw_changes(AUGMENTATION, 1, 1, generator)
-        inputs, labels = augment(image[None, None], labels, IMAGE_SIZE, CROP_SCALE, changes)
+        inputs, labels = augment(
+            image[None, None], labels, self.plan.image_size, self.plan.crop_scale, changes
+        )
         return dict(vars(inputs[0])), dict(vars(labels[0]))
 
 
-def _plain_batches(
-    dataset: HandDataset, batch: int, workers: int, device: torch.device
+def plain_batches(
+    dataset: HandDataset, plan: BatchPlan, workers: int, device: torch.device
 ) -> Generator[Batch, None, None]:
     """On the device, without end, from a DataLoader with its defaults."""
     loader = DataLoader(
-        _Plain(dataset),
-        batch_size=batch,
+        _Plain(dataset, plan),
+        batch_size=plan.batch_size,
         sampler=_Shuffled(len(dataset.entries)),
         num_workers=workers,
         pin_memory=device.type == "cuda",

@@ -46,11 +46,12 @@ REPORTS = 4
 
 
 def measure_steps(
-    device: torch.device, size: str, batch: int, steps: int, workers: int
+    device: torch.device, size: str, batch: int, steps: int, seconds: float, workers: int
 ) -> dict[str, Any]:
     """Rates of training `size` in samples/s, their ratios, FLOP and memory.
 
-    steps: between two looks at the clock. Memory is None on a CPU.
+    steps: of the trainer between two looks at the clock. seconds: of the plain loop. Memory is None
+    on a CPU.
     """
     on_gpu = device.type == "cuda"
     with tempfile.TemporaryDirectory() as name:
@@ -70,8 +71,8 @@ def measure_steps(
         constant = _trainer_rate(
             _task(size, dataset), _Constant(source), folder / "b", steps, device
         )
-        with closing(plain_batches(dataset, batch, workers, device, plan)) as batches:
-            plain = _plain_rate(_task(size, dataset), batches, workers, steps, device)
+        with closing(plain_batches(dataset, plan, workers, device)) as batches:
+            plain = _plain_rate(_task(size, dataset), batches, workers, seconds, device)
     matmul = matmul_rate(device, 3.0)
     return {
         "size": size,
@@ -154,7 +155,11 @@ def _trainer_rate(
 
 
 def _plain_rate(
-    task: SingleFrameTask, batches: Iterator[Batch], workers: int, steps: int, device: torch.device
+    task: SingleFrameTask,
+    batches: Iterator[Batch],
+    workers: int,
+    seconds: float,
+    device: torch.device,
 ) -> float:
     """Samples/s of the loop that one writes first."""
     task.to(device).train()
@@ -173,4 +178,4 @@ def _plain_rate(
             optimizer.step()
             yield batch
 
-    return rate(trained(), steps, workers, device)
+    return rate(trained(), seconds, workers, device)

@@ -128,8 +128,8 @@ class TargetBuilder(nn.Module):
         if distance > FITTING_M:
             raise AmtError(
                 f"the MANO poses of {name} do not fit its joints: with this hand model the "
-                f"fingers' bases are {1e3 * distance:.0f} mm off in the mean; give the hand model of its "
-                "labels as mano_folder=FOLDER"
+                f"fingers' bases are {1e3 * distance:.0f} mm off in the mean; give the hand model "
+                "of its labels as mano_folder=FOLDER"
             )
 
     def _posed(self, rotation: Tensor, labels: Labels, points: Callable[[Hand], Tensor]) -> Tensor:

@@ -43,8 +43,9 @@ class Task(Protocol):
 class BatchSource(Protocol):
     """Where batches come from."""
 
-    steps_per_epoch: int
-    """Steps in which every sample is seen once."""
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every sample is seen once."""
 
     def batches(self, first_step: int) -> Iterator[Batch]:
         """Batches without end for the steps from `first_step` on.
