@@ -128,6 +128,21 @@ def test_a_folder_that_cannot_be_made_is_an_error(settings, tmp_path):
         build(MadeDataset(), settings)
 
 
+def test_a_damaged_cache_is_named(settings):
+    build(MadeDataset(), settings)
+    (folder,) = (entry.path for entry in os.scandir(settings.folder))
+    os.truncate(f"{folder}/images.npy", 5000)
+    with pytest.raises(AmtError, match=rf"{folder} is damaged"):
+        build(MadeDataset(), settings)
+    os.remove(f"{folder}/cache.json")  # as if it had been stopped at once
+    assert len(build(MadeDataset(), settings).entries) == 20
+
+
+def test_a_data_set_without_samples_is_an_error(settings):
+    with pytest.raises(AmtError, match="has no samples"):
+        build(MadeDataset(sequences=0), settings)
+
+
 def test_the_budget_decides_and_the_log_says_so(settings, caplog):
     caplog.set_level(logging.INFO)
     dataset = MadeDataset()

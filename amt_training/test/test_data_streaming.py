@@ -59,6 +59,12 @@ def test_is_what_the_cache_gives_whatever_the_workers(shards, tmp_path):
     assert_same_batches(take(stream(dataset), 3, 5), whole[3:])
 
 
+def test_leaves_the_random_numbers_of_training_alone():
+    before = torch.get_rng_state()
+    take(stream(MadeDataset()), 0, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_evaluation_is_what_the_cache_gives(shards, tmp_path):
     dataset, plan = ShardDataset(shards), replace(PLAN, augmentation=None, rank=1, world=2)
     settings = CacheSettings(folder=str(tmp_path), workers=0)

@@ -159,9 +159,7 @@ def augment(
     return inputs, new
 
 
-def _crop_map(
-    labels: Labels, size: int, crop_scale: float, changes: Changes | None
-) -> Tensor:  # fmt: skip
+def _crop_map(labels: Labels, size: int, crop_scale: float, changes: Changes | None) -> Tensor:
     """[N, 2, 3] from the stored crops' pixels to the new ones'."""
     box = labels.hand_box
     centre = box[:, :2] + 0.5 * box[:, 2:]

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ from amt_perception.output.files import atomic_write
 from amt_training.data.crops import StoredCrop
 from amt_training.data.fingerprints import dataset_fingerprint
 from amt_training.data.folders import alone_in
-from amt_training.data.labels import label_row, stack_labels
+from amt_training.data.labels import Labels, label_row, stack_labels
 from amt_training.data.sample import HandDataset, HandSample
 
 _NOTE = "cache.json"
@@ -49,7 +49,7 @@ class CacheFiles:
     def opened(cls, parent: Path, dataset: HandDataset, crop: StoredCrop) -> Iterator[CacheFiles]:
         """The files for a data set, empty ones if there are none; others wait while they are open.
 
-        Raises AmtError when they cannot be written or the disk has no room for them.
+        Raises AmtError when they are damaged, cannot be written, or the disk has no room for them.
         """
         name = re.sub(r"[^\w.]+", "-", dataset.name).strip("-")
         made_from = dataset_fingerprint(dataset, {"stored_crop": asdict(crop)})
@@ -64,6 +64,10 @@ class CacheFiles:
                 raise AmtError(
                     f"cannot keep the cache in {folder} ({error.strerror}); free space there, or "
                     "choose another cache.folder"
+                ) from error
+            except (ValueError, KeyError) as error:
+                raise AmtError(
+                    f"the cache in {folder} is damaged ({error}); delete that folder"
                 ) from error
             yield files
 
@@ -109,9 +113,8 @@ class CacheFiles:
     def _map(self) -> None:
         """Complete arrays cannot be changed any more: what is written to them stays in memory."""
         mode: Literal["c", "r+"] = "c" if self.is_complete else "r+"
-        self.arrays = {
-            file.stem: np.load(file, mmap_mode=mode) for file in self.folder.glob("*.npy")
-        }
+        names = ("images", *(one.name for one in fields(Labels)))
+        self.arrays = {name: np.load(self.folder / f"{name}.npy", mmap_mode=mode) for name in names}
 
 
 def _empty_row(crop: StoredCrop) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from amt_perception.errors import AmtError
 from amt_training.data.labels import label_row
 from amt_training.data.sample import HandDataset, SampleError
 
@@ -19,13 +20,16 @@ def dataset_fingerprint(dataset: HandDataset, settings: dict[str, Any]) -> str:
     """Of what is made from a data set with some settings, in 64 characters.
 
     It changes with any setting, with the list of samples, and with what the first, the middle and
-    the last sample look like: with another copy of the data, or a loader that was corrected.
+    the last sample look like: with another copy of the data, or a loader that was corrected. Raises
+    AmtError for a data set without samples.
     """
+    count = len(dataset.entries)
+    if count == 0:
+        raise AmtError(f"{dataset.name} has no samples; check its folder and split")
     digest = hashlib.sha256(json.dumps([_VERSION, dataset.name, settings]).encode())
     for entry in dataset.entries:
         digest.update(f"{entry.sequence}/{entry.frame}/{entry.side}\n".encode())
-    count = len(dataset.entries)
-    for index in sorted({0, count // 2, count - 1}) if count else ():
+    for index in sorted({0, count // 2, count - 1}):
         try:
             sample = dataset.sample(index)
         except SampleError:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from amt_perception.errors import AmtError
@@ -54,6 +55,7 @@ def in_order(
         prefetch_factor=_AHEAD if workers > 0 else None,
         worker_init_fn=_begin_worker,
         pin_memory=pin_memory,
+        generator=torch.Generator(),  # without, it would draw from the training's random numbers
     )
     try:
         for result in loader:
