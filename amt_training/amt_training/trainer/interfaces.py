@@ -87,7 +87,8 @@ class Watcher(Protocol):
         """Before the first step, after a checkpoint has been loaded."""
 
     def on_step(self, report: StepReport) -> None:
-        """After every `log_every`-th step and the last; gradients are still those of that step."""
+        """After a step whose loss was looked at: every `log_every`-th, those before evaluations and
+        checkpoints, the last. Gradients are still those of that step, clipped."""
 
     def on_evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
         """After an evaluation with the averaged weights."""

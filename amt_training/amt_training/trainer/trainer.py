@@ -121,6 +121,7 @@ class Trainer:
         self._ema = Ema(settings.ema, self.model)
         self._checkpoints = Checkpoints(folder / "checkpoints", settings.checkpoints)
         self._records = StepRecords()
+        self._samples = 0  # since the last report
 
     @property
     def model(self) -> nn.Module:
@@ -139,7 +140,6 @@ class Trainer:
             LossLog(self.folder / "losses.jsonl", self.step) if self.world.is_main else None
         )
         self._started = self._saved = self._reported = time.monotonic()
-        self._samples = 0
         try:
             for watcher in self._watchers:
                 watcher.on_start(self)
