@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 Batch = Any
 """A tensor, a `Tensors`, or a tuple, list or dict of batches; first axis: the samples."""
+
+Evaluation = Callable[[nn.Module], Mapping[str, float]]
+"""Metrics of the network. Called in every process, with averaged weights in evaluation mode and the
+training's precision; the main process's metrics count."""
 
 
 class Task(Protocol):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from amt_perception.errors import AmtError
 from amt_training.losses.matching import PredictionNotFiniteError
 from amt_training.losses.total import Loss
 from amt_training.trainer.batches import cut, sample_count, to_device
-from amt_training.trainer.checkpoints import Checkpoints, CheckpointSettings
+from amt_training.trainer.checkpoints import Checkpoints
 from amt_training.trainer.distributed import (
-    DistributedSettings,
     TrainingInterruptedError,
     World,
     average_replicated,
@@ -26,55 +24,19 @@ from amt_training.trainer.distributed import (
     replicate_task,
     shard_task,
 )
-from amt_training.trainer.ema import Ema, EmaSettings
+from amt_training.trainer.ema import Ema
 from amt_training.trainer.gradients import HeldBuffers, compute_gradients, seed_generators
-from amt_training.trainer.interfaces import Batch, BatchSource, StepReport, Watcher
+from amt_training.trainer.interfaces import Batch, BatchSource, Evaluation, StepReport, Watcher
 from amt_training.trainer.interruption import Interruption
 from amt_training.trainer.loss_log import LossLog
-from amt_training.trainer.optimizer import (
-    OptimizerSettings,
-    build_optimizer,
-    prepare_gradients,
-    trainable,
-)
-from amt_training.trainer.precision import Precision, PrecisionSettings
+from amt_training.trainer.optimizer import build_optimizer, prepare_gradients, trainable
+from amt_training.trainer.precision import Precision
 from amt_training.trainer.records import StepRecords
-from amt_training.trainer.schedule import ScheduleSettings, learning_rate
+from amt_training.trainer.schedule import learning_rate
+from amt_training.trainer.settings import TrainerSettings
 from amt_training.trainer.state import gather_state, restore_state
 
-Evaluation = Callable[[nn.Module], Mapping[str, float]]
-"""Metrics of the network. Called in every process, with averaged weights in evaluation mode and the
-training's precision; the main process's metrics count."""
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """The training loop and its parts."""
-
-    max_steps: int = 100_000
-    seed: int = 0
-    """Of everything that is random in a step, together with the step and the process."""
-    accumulation: int = 1
-    """Micro-batches that a process's batch is cut into, to save memory."""
-    log_every: int = 10
-    """Steps between looks at the loss, each of which waits for the GPU."""
-    evaluate_every: int = 1000
-    """Steps; 0 for one evaluation at the end."""
-    resume: bool = True
-    """Go on from the newest checkpoint in the run's folder; if false, there may be none."""
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
-    ema: EmaSettings = field(default_factory=EmaSettings)
-    precision: PrecisionSettings = field(default_factory=PrecisionSettings)
-    checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
-    distributed: DistributedSettings = field(default_factory=DistributedSettings)
-
-    def __post_init__(self) -> None:
-        for key in ("max_steps", "accumulation", "log_every"):
-            if getattr(self, key) < 1:
-                raise AmtError(f"trainer.{key} must be at least 1, not {getattr(self, key)}")
 
 
 class Trainer:
