@@ -243,17 +243,9 @@ class Trainer:
     def _save(self, metrics: Mapping[str, float]) -> None:
         """Write a checkpoint of this step."""
         notes = {"step": self.step, "metrics": dict(metrics)}
-        writers = gather_state(
-            self.task,
-            self._optimizer,
-            self._ema,
-            notes | {"configuration": self._configuration},
-        )
-        state = notes | {
-            "seed": self.settings.seed,
-            "processes": self.world.size,
-            "configuration": self._configuration,
-        }
+        noted = notes | {"configuration": self._configuration}
+        writers = gather_state(self.task, self._optimizer, self._ema, noted)
+        state = notes | self._identity
 
         def write() -> int:
             assert self._losses is not None
@@ -276,7 +268,13 @@ class Trainer:
             checkpoint = self._checkpoints.newest()
             if checkpoint is None:
                 return 0
-            self._compare(checkpoint.state)
+            changed = [key for key, now in self._identity.items() if checkpoint.state[key] != now]
+            if changed:
+                _log.warning(
+                    "the run goes on with another %s: its losses will be others than those of an "
+                    "uninterrupted run",
+                    ", ".join(changed),
+                )
             return checkpoint.step
 
         self.step = self.world.from_main(newest)
@@ -286,20 +284,14 @@ class Trainer:
             if self.world.is_main:
                 _log.info("going on after step %d from %s", self.step, folder)
 
-    def _compare(self, state: Mapping[str, Any]) -> None:
-        """Say what differs between this run and the one that goes on."""
-        now = {
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """What must stay the same for a resumed run to be the same run."""
+        return {
             "seed": self.settings.seed,
             "processes": self.world.size,
             "configuration": self._configuration,
         }
-        changed = [name for name, value in now.items() if state[name] != value]
-        if changed:
-            _log.warning(
-                "the run goes on with another %s: its losses will not be those of an uninterrupted "
-                "one",
-                ", ".join(changed),
-            )
 
     def _not_finite(self, step: int, names: list[str]) -> AmtError:
         """The error for numbers that are not."""
