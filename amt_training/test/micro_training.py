@@ -44,7 +44,8 @@ from amt_training.trainer.gradients import compute_gradients
 from amt_training.trainer.optimizer import OptimizerSettings, prepare_gradients
 from amt_training.trainer.precision import PrecisionSettings
 from amt_training.trainer.schedule import ScheduleSettings
-from amt_training.trainer.trainer import Trainer, TrainerSettings
+from amt_training.trainer.settings import TrainerSettings
+from amt_training.trainer.trainer import Trainer
 
 BATCH = 8
 SETTINGS = TrainerSettings(

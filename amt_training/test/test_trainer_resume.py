@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from amt_training.trainer.checkpoints import CheckpointSettings
+from amt_training.trainer.checkpoints import CheckpointSettings, read_checkpoint
 from amt_training.trainer.distributed import DistributedSettings, World
 from amt_training.trainer.trainer import Trainer
 
-from .micro_training import SETTINGS, AmtSource, AmtTask, finish, start
+from .micro_training import SETTINGS, AmtSource, AmtTask, finish, start, train
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +96,19 @@ def test_the_same_for_the_tiny_model(tmp_path: Path) -> None:
 
     assert again == whole
     assert len(whole) == 4 and len({line["loss"] for line in whole}) == 4
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path: Path) -> None:
+    assert train(tmp_path, SETTINGS) == 0
+    whole = curve(tmp_path)
+    newest = tmp_path / "checkpoints" / "step_00000020"
+    path = newest / "optimizer.safetensors"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    shutil.rmtree(tmp_path / "checkpoints" / "step_00000012")
+    assert train(tmp_path, SETTINGS) == 0
+
+    assert curve(tmp_path) == whole
+    assert read_checkpoint(newest).step == 20
 
 
 @pytest.mark.parametrize("processes", [1, 2])

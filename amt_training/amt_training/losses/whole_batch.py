@@ -9,7 +9,7 @@ itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 import torch
@@ -23,7 +23,7 @@ class WholeBatch:
     With one micro-batch, the forward pass under `computing(0)` exchanges the statistics as it goes.
     With more, every micro-batch first runs under `looking(i)`, without gradients and with the
     random numbers that it will have again; then each runs under `computing(i)` and finds the
-    statistics of all. That costs one more forward pass, and is exact for any loss: the gradient
+    statistics of all. That costs one more forward pass and is exact for any loss, like the gradient
     cache of Gao et al., "Scaling deep contrastive learning batch size under memory limited setup",
     RepL4NLP 2021.
     """
@@ -40,11 +40,11 @@ class WholeBatch:
         """Whether the loss has asked for a statistic while `looking`."""
         return any(self._values)
 
-    def looking(self, micro_batch: int):  # type: ignore[no-untyped-def]
+    def looking(self, micro_batch: int) -> AbstractContextManager[None]:
         """Context of a first forward pass."""
         return self._part(micro_batch, looking=True)
 
-    def computing(self, micro_batch: int):  # type: ignore[no-untyped-def]
+    def computing(self, micro_batch: int) -> AbstractContextManager[None]:
         """Context of the forward pass that gradients are computed of."""
         return self._part(micro_batch, looking=False)
 
@@ -58,7 +58,7 @@ class WholeBatch:
             _active.reset(token)
 
     def share(self, value: Tensor) -> list[Tensor]:
-        """The value of this call in every part, without gradients; and which of them is ours."""
+        """The value of this call in every part, without gradients; ours is at `place`."""
         value = value.detach()
         if self._looking:
             everyones = _of_processes(value)

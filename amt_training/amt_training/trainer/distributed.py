@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -178,6 +179,8 @@ def shard_task(task: nn.Module, world: World) -> None:
     Zhao et al., "PyTorch FSDP", VLDB 2023. What cannot be cut, and the task's parameters outside of
     the network, stay whole everywhere and owe an `average_replicated` after each backward pass.
     """
+    # Outputs of the network are never changed in place.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     mesh = init_device_mesh(world.device.type, (world.size,))
     model: nn.Module = task.model  # type: ignore[assignment]
     scalars = {one for one in model.parameters() if one.ndim == 0}
@@ -193,6 +196,8 @@ def replicate_task(task: nn.Module, world: World, some_unused: bool) -> nn.Modul
     """
     if world.size == 1:
         return task
+    # Said of parameters like [1, 1, 96], whose strides are the same in all but name.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     return DistributedDataParallel(
         task, find_unused_parameters=some_unused, gradient_as_bucket_view=True
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 Batch = Any
 """A tensor, a `Tensors`, or a tuple, list or dict of batches; first axis: the samples."""
+
+Evaluation = Callable[[nn.Module], Mapping[str, float]]
+"""Metrics of the network. Called in every process, with averaged weights in evaluation mode and the
+training's precision; the main process's metrics count."""
 
 
 class Task(Protocol):
@@ -88,7 +92,8 @@ class Watcher(Protocol):
         """Before the first step, after a checkpoint has been loaded."""
 
     def on_step(self, report: StepReport) -> None:
-        """After every `log_every`-th step and the last; gradients are still those of that step."""
+        """After a step whose loss was looked at: every `log_every`-th, those before evaluations and
+        checkpoints, the last. Gradients are still those of that step, clipped."""
 
     def on_evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
         """After an evaluation with the averaged weights."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from amt_perception.errors import AmtError
 from amt_training.losses.matching import PredictionNotFiniteError
 from amt_training.losses.total import Loss
 from amt_training.trainer.batches import cut, sample_count, to_device
-from amt_training.trainer.checkpoints import Checkpoints, CheckpointSettings
+from amt_training.trainer.checkpoints import Checkpoints
 from amt_training.trainer.distributed import (
-    DistributedSettings,
     TrainingInterruptedError,
     World,
     average_replicated,
@@ -26,56 +24,20 @@ from amt_training.trainer.distributed import (
     replicate_task,
     shard_task,
 )
-from amt_training.trainer.ema import Ema, EmaSettings
+from amt_training.trainer.ema import Ema
 from amt_training.trainer.gradients import HeldBuffers, compute_gradients, seed_generators
-from amt_training.trainer.interfaces import Batch, BatchSource, StepReport, Watcher
+from amt_training.trainer.interfaces import Batch, BatchSource, Evaluation, StepReport, Watcher
 from amt_training.trainer.interruption import Interruption
 from amt_training.trainer.loss_log import LossLog
-from amt_training.trainer.optimizer import (
-    OptimizerSettings,
-    build_optimizer,
-    prepare_gradients,
-    trainable,
-)
-from amt_training.trainer.precision import Precision, PrecisionSettings
+from amt_training.trainer.optimizer import build_optimizer, prepare_gradients, trainable
+from amt_training.trainer.precision import Precision
 from amt_training.trainer.records import StepRecords
-from amt_training.trainer.schedule import ScheduleSettings, learning_rate
+from amt_training.trainer.schedule import learning_rate
+from amt_training.trainer.settings import TrainerSettings
 from amt_training.trainer.state import gather_state, restore_state
 from amt_training.watch.nan_tracing import trace_non_finite
 
-Evaluation = Callable[[nn.Module], Mapping[str, float]]
-"""Metrics of the network. Called in every process, with averaged weights in evaluation mode and the
-training's precision; the main process's metrics count."""
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """The training loop and its parts."""
-
-    max_steps: int = 100_000
-    seed: int = 0
-    """Of everything that is random in a step, together with the step and the process."""
-    accumulation: int = 1
-    """Micro-batches that a process's batch is cut into, to save memory."""
-    log_every: int = 10
-    """Steps between looks at the loss, each of which waits for the GPU."""
-    evaluate_every: int = 1000
-    """Steps; 0 for one evaluation at the end."""
-    resume: bool = True
-    """Go on from the newest checkpoint in the run's folder; if false, there may be none."""
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
-    ema: EmaSettings = field(default_factory=EmaSettings)
-    precision: PrecisionSettings = field(default_factory=PrecisionSettings)
-    checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
-    distributed: DistributedSettings = field(default_factory=DistributedSettings)
-
-    def __post_init__(self) -> None:
-        for key in ("max_steps", "accumulation", "log_every"):
-            if getattr(self, key) < 1:
-                raise AmtError(f"trainer.{key} must be at least 1, not {getattr(self, key)}")
 
 
 class Trainer:
@@ -122,6 +84,7 @@ class Trainer:
         self._ema = Ema(settings.ema, self.model)
         self._checkpoints = Checkpoints(folder / "checkpoints", settings.checkpoints)
         self._records = StepRecords()
+        self._samples = 0  # since the last report
         self._spoilt = torch.zeros((), device=world.device)
         """One when a gradient has not been finite."""
 
@@ -142,7 +105,6 @@ class Trainer:
             LossLog(self.folder / "losses.jsonl", self.step) if self.world.is_main else None
         )
         self._started = self._saved = self._reported = time.monotonic()
-        self._samples = 0
         try:
             for watcher in self._watchers:
                 watcher.on_start(self)
@@ -289,17 +251,9 @@ class Trainer:
     def _save(self, metrics: Mapping[str, float]) -> None:
         """Write a checkpoint of this step."""
         notes = {"step": self.step, "metrics": dict(metrics)}
-        writers = gather_state(
-            self.task,
-            self._optimizer,
-            self._ema,
-            notes | {"configuration": self._configuration},
-        )
-        state = notes | {
-            "seed": self.settings.seed,
-            "processes": self.world.size,
-            "configuration": self._configuration,
-        }
+        noted = notes | {"configuration": self._configuration}
+        writers = gather_state(self.task, self._optimizer, self._ema, noted)
+        state = notes | self._identity
 
         def write() -> int:
             assert self._losses is not None
@@ -322,7 +276,13 @@ class Trainer:
             checkpoint = self._checkpoints.newest()
             if checkpoint is None:
                 return 0
-            self._compare(checkpoint.state)
+            changed = [key for key, now in self._identity.items() if checkpoint.state[key] != now]
+            if changed:
+                _log.warning(
+                    "the run goes on with another %s: its losses will be others than those of an "
+                    "uninterrupted run",
+                    ", ".join(changed),
+                )
             return checkpoint.step
 
         self.step = self.world.from_main(newest)
@@ -332,20 +292,14 @@ class Trainer:
             if self.world.is_main:
                 _log.info("going on after step %d from %s", self.step, folder)
 
-    def _compare(self, state: Mapping[str, Any]) -> None:
-        """Say what differs between this run and the one that goes on."""
-        now = {
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """What must stay the same for a resumed run to be the same run."""
+        return {
             "seed": self.settings.seed,
             "processes": self.world.size,
             "configuration": self._configuration,
         }
-        changed = [name for name, value in now.items() if state[name] != value]
-        if changed:
-            _log.warning(
-                "the run goes on with another %s: its losses will not be those of an uninterrupted "
-                "one",
-                ", ".join(changed),
-            )
 
     def _not_finite(self, step: int, names: list[str]) -> AmtError:
         """The error for numbers that are not."""
