@@ -47,6 +47,8 @@ class TrainSettings:
     """Where checkpoints, curves and pictures go."""
     batch_size: int = 64
     """Samples of each process in a step."""
+    probe_batch_size: bool = False
+    """Find the largest batch size that fits the GPU, print it, and end."""
     device: str = "auto"
     """auto, cpu or cuda."""
     threads: int = 0
@@ -84,6 +86,11 @@ class TrainSettings:
         if self.task == "stage2" and not self.stage1_checkpoint:
             raise AmtError(
                 "stage 2 goes on from stage 1: give its model.safetensors as stage1_checkpoint=FILE"
+            )
+        if self.task == "stage2" and self.trainer.distributed.strategy == "fsdp2":
+            raise AmtError(
+                "stage 2 trains a small part of the network, which there is no need to shard: set "
+                "trainer.distributed.strategy=ddp"
             )
         if (self.task == "transition") != (self.model.size == "transition"):
             raise AmtError("model.size=transition belongs to task=transition, and to no other")

@@ -9,9 +9,11 @@ import torch
 
 from amt_perception.model.amt import Amt
 from amt_perception.model.baseline import BaselineModel
+from amt_perception.model.interface import AmtInput
 from amt_training.data.batches import Batch, BatchPlan, CachedBatches
 from amt_training.data.cache import ResidentCache, fits_in_memory
 from amt_training.data.crops import StoredCrop
+from amt_training.data.labels import Labels
 from amt_training.data.sample import HandDataset
 from amt_training.data.sampler import windows
 from amt_training.data.streaming import StreamedBatches
@@ -42,6 +44,10 @@ class FrameSource:
         """Every window once, not augmented."""
         for _, inputs, labels in self._source.once():
             yield _by_window(inputs, labels, self._frames)
+
+    def spread(self, count: int) -> Batch:
+        """So many windows from all over the data set, not augmented."""
+        return _by_window(*self._source.spread(count), self._frames)
 
 
 def training_frames(
@@ -114,7 +120,7 @@ def _frames(model: Amt | BaselineModel) -> int:
     return model.config.frames if isinstance(model, Amt) and model.temporal is not None else 1
 
 
-def _by_window(inputs, labels, frames: int) -> Batch:  # type: ignore[no-untyped-def]
+def _by_window(inputs: AmtInput, labels: Labels, frames: int) -> Batch:
     if frames == 1:
         return inputs, labels
     return inputs, labels.each(lambda tensor: tensor.unflatten(0, (-1, frames)))

@@ -19,10 +19,18 @@ from amt_training.configuration import checked, command, store
 from amt_training.data.factory import make_dataset
 from amt_training.data.settings import DATA_SETS
 from amt_training.settings import TrainSettings
-from amt_training.sources import First, pose_windows, training_frames, validation_frames
+from amt_training.sources import (
+    First,
+    FrameSource,
+    pose_windows,
+    training_frames,
+    validation_frames,
+)
 from amt_training.tasks.transition import TransitionTask
+from amt_training.trainer.batch_size import probe_batch_size
+from amt_training.trainer.batches import each_tensor, sample_count
 from amt_training.trainer.distributed import World, run
-from amt_training.trainer.interfaces import BatchSource, Watcher
+from amt_training.trainer.interfaces import Batch, BatchSource, Watcher
 from amt_training.trainer.trainer import Trainer
 from amt_training.watch.curves import draw_curves, read_run
 from amt_training.watch.evaluations import EvaluationLog
@@ -59,10 +67,11 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
         )
     task = build_task(settings, hands, dataset)
     _describe(task.model, dataset.name, len(dataset.entries), held_out.name, len(held_out.entries))
-    source: BatchSource
-    validation: Any
     log = LogWatcher(settings.watch.loggers, configuration)
     watchers: list[Watcher] = [ProgressBar(), EvaluationLog(), log]
+    source: BatchSource
+    validation: FrameSource | First
+    judge: Any = task.validate  # of the batches that the task's own kind of source gives
     if isinstance(task, TransitionTask):
         seed = settings.trainer.seed
         source = pose_windows(settings, dataset, world, seed)
@@ -70,22 +79,35 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
     else:
         source = training_frames(settings, dataset, task.model, world)
         validation = validation_frames(settings, held_out, task.model, world)
-        inputs, labels = next(iter(validation.once()))
-        some = slice(0, settings.watch.look.samples)
+        inputs, labels = validation.spread(settings.watch.look.samples)
         task.to(world.device)
         task.targets.check_hand_model(task.last_labels(labels), held_out.name)
-        target = task.targets(task.last_labels(labels[some]))
-        watchers.append(LookWatcher(settings.watch.look, inputs[some], target, log))
+        target = task.targets(task.last_labels(labels))
+        watchers.append(LookWatcher(settings.watch.look, inputs, target, log))
     folder = Path(settings.run_folder)
-    configuration = {**configuration, TRAINED_ON: dataset.name}
     trainer = Trainer(
         settings.trainer, task, source, folder, world, watchers,
-        lambda _: task.validate(validation.once()), configuration,
+        lambda _: judge(validation.once()),
+        {**configuration, TRAINED_ON: dataset.name},
     )  # fmt: skip
+    if settings.probe_batch_size:
+        _probe(trainer, next(iter(source.batches(0))), len(dataset.entries))
+        return
     trainer.run()
     if world.is_main:
         draw_curves(folder / CURVES, [read_run(folder)], folder.name)
         _log.info("curves: %s", folder / CURVES)
+
+
+def _probe(trainer: Trainer, batch: Batch, limit: int) -> None:
+    """Print the largest batch size that the GPU has room for; batches repeat this one's samples."""
+    count = sample_count(batch)
+
+    def step(size: int) -> None:
+        index = torch.arange(size, device=trainer.world.device) % count
+        trainer.train_step(each_tensor(batch, lambda tensor: tensor[index]))
+
+    probe_batch_size(step, trainer.world.device, limit)
 
 
 def _describe(model: nn.Module, name: str, count: int, held_out: str, held_out_count: int) -> None:

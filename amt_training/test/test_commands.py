@@ -120,6 +120,11 @@ def test_stage_two_needs_stage_one(run, stage_one, what, folder):
         run("amt_stage2", "run_folder=unused", *words)
 
 
+def test_the_batch_size_is_probed_on_a_gpu_only(run):
+    with pytest.raises(AmtError, match="CUDA GPU only"):
+        run("smoke", *TINY, "probe_batch_size=true")
+
+
 def test_the_transition_refiner(run):
     here = run(
         "transition", "data.frames=20", "transition.frames=8", "data.train=2",
@@ -160,6 +165,10 @@ def test_evaluation_of_a_checkpoint(stage_one, folder):
         (("trainer.schedule.kind=linear",), "trainer.schedule.kind"),
         (("augmentation.colour=2",), "augmentation.colour"),
         (("task=stage3",), "task"),
+        (
+            ("task=stage2", "stage1_checkpoint=x", "trainer.distributed.strategy=fsdp2"),
+            "trainer.distributed.strategy",
+        ),
         (("loss.coarse=much",), "loss.coarse"),
         (("experiment=amt_stage3",), "experiment"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from amt_perception.errors import AmtError
 from amt_perception.model.interface import AmtInput
 from amt_training.data.augmentation import Changes
-from amt_training.data.batches import Batch, BatchPlan, BatchSource, CachedBatches
+from amt_training.data.batches import Batch, BatchPlan, BatchSource, CachedBatches, spread_over
 from amt_training.data.cache import CacheSettings, ResidentCache, fits_in_memory
 from amt_training.data.crops import Crop, CropReader, StoredCrop, Unreadable
 from amt_training.data.labels import Labels, stack_labels
@@ -81,6 +81,17 @@ class StreamedBatches:
         for read in self._read(job, range(len(own))):
             yield read.rows[:, -1], *self._finish(read, None)
         self._skipping.report()
+
+    def spread(self, count: int) -> Batch:
+        """So many windows from all over the data set, in order and not augmented.
+
+        Raises AmtError when none of them can be read.
+        """
+        chosen = spread_over(len(self.windows), count)
+        job = _ReadShare(self._reader, self.windows, [chosen])
+        for read in self._read(job, [0]):
+            return self._finish(read, None)
+        raise AmtError(f"none of {len(chosen)} samples from all over the data set can be read")
 
     def _read(self, job: _ReadStep | _ReadShare, numbers: Iterable[int]) -> Iterator[_Read]:
         pinned = self.device.type == "cuda"
@@ -151,7 +162,7 @@ class _ReadShare:
 
     reader: CropReader
     windows: np.ndarray
-    shares: list[range]
+    shares: Sequence[range | np.ndarray]
 
     def __call__(self, number: int) -> _Parts:
         found: list[Crop] = []
