@@ -109,7 +109,8 @@ class _Plain(Dataset[Any]):
         inputs, labels = augment(
             image[None, None], labels, self.plan.image_size, self.plan.crop_scale, changes
         )
-        return dict(vars(inputs[0])), dict(vars(labels[0]))
+        first = torch.tensor(0)
+        return dict(vars(inputs[first])), dict(vars(labels[first]))
 
 
 def plain_batches(

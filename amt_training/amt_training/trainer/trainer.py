@@ -109,6 +109,9 @@ class Trainer:
             for watcher in self._watchers:
                 watcher.on_start(self)
             with Interruption() as interruption:
+                if self.step == 0 and self._evaluation is not None:
+                    self._evaluate()  # where it starts; and it fails now, not hours later
+                    self._reported = time.monotonic()
                 self._loop(interruption)
         finally:
             for watcher in self._watchers:
