@@ -21,8 +21,16 @@ from amt_perception.hand.joints import TIPS as TIP_JOINTS
 from amt_perception.hand.mirror import mirror_pose
 from amt_perception.hand.skinning import hand_vertices
 from amt_perception.model.hand_layer import HandLayer
+from amt_training.data.crops import CropReader, StoredCrop, Unreadable
 from amt_training.data.dexycb import PARTS, SPLITS, DexYcb, part_of
-from amt_training.data.sample import Entry, HandDataset, HandSample, SampleError
+from amt_training.data.sample import (
+    Entry,
+    HandDataset,
+    HandSample,
+    SampleError,
+    UnlabelledError,
+)
+from amt_training.data.skipping import Skipping
 
 from .fixtures.dexycb import SERIALS, TIPS, YCB_IDS, Truth, sequence_name, write_dexycb
 from .fixtures.hands import MILLIMETRE, SAME, WRIST_COLOUR, project, uncorrected
@@ -287,6 +295,19 @@ def test_damaged_pictures_and_labels_are_named(written, tmp_path, name):
 def test_labels_that_cannot_be_are_refused(written, tmp_path, change, said):
     with pytest.raises(SampleError, match=f"labels_000001.npz .*{said}"):
         change_labels(written, tmp_path, change).sample(0)
+
+
+def test_a_hand_that_a_camera_has_no_label_for_is_no_fault(written, tmp_path):
+    data = change_labels(written, tmp_path, lambda a: a.update(joint_3d=-np.ones((1, 21, 3), "f4")))
+    with pytest.raises(UnlabelledError, match=r"labels_000001\.npz labels no hand"):
+        data.sample(0)
+    read = CropReader(data, StoredCrop(64))(0)
+    assert isinstance(read, Unreadable)
+    account = Skipping(data.name, 1, limit=0.0)
+    account.add(read.index, read.message)
+    assert account.messages == {0: ""}
+    with pytest.raises(AmtError, match="1 of 1 samples cannot be read"):
+        account.add(1, "a fault")
 
 
 @pytest.mark.parametrize("name", ["meta.yml", "pose.npz"])

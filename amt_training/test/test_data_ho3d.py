@@ -19,7 +19,13 @@ from amt_perception.hand.joints import TIPS as TIP_JOINTS
 from amt_perception.hand.skinning import hand_vertices
 from amt_perception.model.hand_layer import HandLayer
 from amt_training.data.ho3d import Ho3d
-from amt_training.data.sample import Entry, HandDataset, HandSample, SampleError
+from amt_training.data.sample import (
+    Entry,
+    HandDataset,
+    HandSample,
+    SampleError,
+    UnlabelledError,
+)
 
 from .fixtures.hands import MILLIMETRE, SAME, WRIST_COLOUR, project, write_box
 from .fixtures.ho3d import CAMERA, OBJECT_CLASS, OBJECT_NAME, TIPS, UNANNOTATED, Truth, write_ho3d
@@ -132,7 +138,7 @@ def test_entries_are_the_list_in_order(version, written):
 
 def test_a_frame_without_annotation_is_refused(version, written):
     data = Ho3d(written[0], version, "train", RIGHT)
-    with pytest.raises(SampleError, match=rf"{UNANNOTATED}\.pkl .*handJoints3D is None"):
+    with pytest.raises(UnlabelledError, match=rf"{UNANNOTATED}\.pkl is not annotated"):
         data.sample(1)
 
 

@@ -17,7 +17,7 @@ from amt_training.data.crops import StoredCrop, Unreadable, crop_sample
 from amt_training.data.fingerprints import dataset_fingerprint
 from amt_training.data.folders import alone_in
 from amt_training.data.reading import in_order
-from amt_training.data.sample import HandDataset, SampleError
+from amt_training.data.sample import HandDataset, SampleError, UnlabelledError
 from amt_training.data.shard_samples import IMAGE_FORMATS, encode_labels, encode_picture
 from amt_training.data.shards import (
     DESCRIPTION,
@@ -163,6 +163,8 @@ class _Encode:
             sample = self.dataset.sample(index)
             if self.crop is not None:
                 sample = crop_sample(sample, self.crop)
+        except UnlabelledError:
+            return Unreadable(index, "")
         except SampleError as error:
             return Unreadable(index, str(error))
         entry = self.dataset.entries[index]

@@ -10,7 +10,7 @@ import torch
 from amt_perception.camera.crop import crop_affine, crop_intrinsics, sample_crops
 from amt_perception.errors import AmtError
 from amt_training.data.labels import label_row
-from amt_training.data.sample import HandDataset, HandSample, SampleError
+from amt_training.data.sample import HandDataset, HandSample, SampleError, UnlabelledError
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Unreadable:
 
     index: int
     message: str
+    """What is wrong with it; empty where only a label is missing, see `Skipping`."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class CropReader:
         """The sample's crop."""
         try:
             cut = crop_sample(self.dataset.sample(index), self.crop)
+        except UnlabelledError:
+            return Unreadable(index, "")
         except SampleError as error:
             return Unreadable(index, str(error))
         return cut.image, label_row(cut, np.eye(2, 3))

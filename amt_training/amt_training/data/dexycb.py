@@ -19,7 +19,14 @@ from amt_training.data.boxes import joints_box
 from amt_training.data.files import read_arrays, read_picture, read_yaml
 from amt_training.data.mano_labels import MANOPTH_TIPS, LabelHand, ManoConvention
 from amt_training.data.object_models import read_object_models
-from amt_training.data.sample import Entry, HandSample, ObjectLabel, ObjectModel, SampleError
+from amt_training.data.sample import (
+    Entry,
+    HandSample,
+    ObjectLabel,
+    ObjectModel,
+    SampleError,
+    UnlabelledError,
+)
 
 SPLITS = ("s0", "s1", "s2", "s3")
 """Seen subjects, cameras and grasps; unseen subjects; unseen cameras; unseen grasps."""
@@ -256,7 +263,7 @@ def _read_labels(path: Path, objects: int) -> dict[str, np.ndarray]:
                 f"{path} is damaged: {name} is not {shape} finite numbers; unpack it anew."
             )
     if (labels["joint_3d"] == -1.0).all() or not labels["pose_m"].any():
-        raise SampleError(f"{path} labels no hand, but pose.npz of its recording does.")
+        raise UnlabelledError(f"{path} labels no hand, though pose.npz of its recording does.")
     return {name: labels[name].astype(np.float64) for name in shapes}
 
 

@@ -26,6 +26,7 @@ from amt_training.data.sample import (
     ObjectLabel,
     ObjectModel,
     SampleError,
+    UnlabelledError,
 )
 
 PICTURE_ENDINGS = {"v2": "png", "v3": "jpg"}
@@ -37,6 +38,8 @@ CONVENTION = ManoConvention(
 )
 """There are no left hands."""
 
+_LABELS = ("camMat", "handJoints3D")
+"""None in pictures that are not annotated."""
 _FROM_OPENGL = np.diag([1.0, -1.0, -1.0])
 """OpenCV's axes from OpenGL's: half a turn about x."""
 _SOURCE = (
@@ -106,10 +109,13 @@ class Ho3d:
         return read_object_models(self._models_folder)
 
     def sample(self, index: int) -> HandSample:
-        """Read one. Raises SampleError when a file is missing, damaged or not annotated."""
+        """Read one. Raises SampleError when a file is missing or damaged, UnlabelledError
+        when it is not annotated."""
         sequence, name = self._entries[index].sequence, self._files[index]
         path = self._folder / sequence / "meta" / f"{name}.pkl"
         meta = read_array_pickle(path)
+        if isinstance(meta, dict) and any(meta.get(key, 0) is None for key in _LABELS):
+            raise UnlabelledError(f"{path} is not annotated.")
         try:
             camera = _numbers(meta, "camMat", (3, 3))
             joints = _joints(meta)

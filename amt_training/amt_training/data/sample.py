@@ -20,6 +20,10 @@ class SampleError(AmtError):
     """A sample that cannot be read; the message names its file."""
 
 
+class UnlabelledError(SampleError):
+    """A picture in which nobody labelled the hand: it is left out, and nothing is wrong with it."""
+
+
 class Entry(NamedTuple):
     """Which hand in which picture, known without reading the picture."""
 
@@ -119,4 +123,5 @@ class HandDataset(Protocol):
         """All samples, those without a valid hand left out; entries of a sequence in order."""
 
     def sample(self, index: int) -> HandSample:
-        """Read one. Raises SampleError when a file is missing or damaged."""
+        """Read one. Raises SampleError when a file is missing or damaged, UnlabelledError when the
+        hand is not labelled there."""

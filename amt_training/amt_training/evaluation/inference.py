@@ -138,6 +138,8 @@ def _counted(
         progress()
         if isinstance(one, Crop):
             yield one
+        elif not one.reason:
+            pass  # not labelled: there is nothing to judge
         elif not one.corrupt:
             missed.append(one.reason)
         else:

@@ -18,7 +18,7 @@ from amt_perception.hand.model_data import HandModelData
 from amt_perception.hand.skinning import hand_vertices
 from amt_perception.model.interface import AmtInput
 from amt_training.data.labels import label_row
-from amt_training.data.sample import HandDataset, HandSample, SampleError
+from amt_training.data.sample import HandDataset, HandSample, SampleError, UnlabelledError
 from amt_training.evaluation.boxes import BoxSource
 
 _UNCHANGED = np.eye(2, 3)
@@ -49,8 +49,9 @@ class Skipped:
 
     index: int
     reason: str
+    """What is wrong with it, or its name; empty where its hand is not labelled."""
     corrupt: bool
-    """Unreadable; else no hand was detected in it."""
+    """Unreadable; else no hand was labelled or detected in it."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class _Samples(Dataset):
     def __getitem__(self, index: int) -> Crop | Skipped:
         try:
             sample = self.dataset.sample(index)
+        except UnlabelledError:
+            return Skipped(index, "", corrupt=False)
         except SampleError as error:
             return Skipped(index, str(error), corrupt=True)
         box = self.picturing.boxes(sample)

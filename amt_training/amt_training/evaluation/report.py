@@ -49,11 +49,17 @@ class Origin:
     """The hand model of the labels' meshes; empty for none."""
 
     @property
+    def unlabelled(self) -> int:
+        """Samples whose hand nobody labelled: there is nothing to judge."""
+        return self.entries - self.evaluated - len(self.corrupt) - len(self.missed)
+
+    @property
     def caption(self) -> str:
         """One line."""
         return (
             f"Evaluated on {self.evaluation_split}: {self.evaluated:,} of {self.entries:,} samples "
-            f"({len(self.corrupt):,} unreadable, {len(self.missed):,} without a detected hand) · "
+            f"({len(self.corrupt):,} unreadable, {len(self.missed):,} without a detected hand, "
+            f"{self.unlabelled:,} without a labelled one) · "
             f"boxes: {self.box_source} · trained on: {self.training_split} · model: "
             f"{self.checkpoint}"
         )
@@ -253,6 +259,7 @@ def _about(origin: Origin) -> str:
         ("samples", f"{origin.evaluated:,} of {origin.entries:,}"),
         ("unreadable", len(origin.corrupt)),
         ("without a detected hand", len(origin.missed)),
+        ("without a labelled hand", origin.unlabelled),
     ]
     if origin.hand_model:
         rows.append(("hand model of the meshes", origin.hand_model))
