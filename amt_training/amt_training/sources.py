@@ -10,13 +10,13 @@ import torch
 from amt_perception.model.amt import Amt
 from amt_perception.model.baseline import BaselineModel
 from amt_perception.model.interface import AmtInput
-from amt_training.data.batches import Batch, BatchPlan, CachedBatches
-from amt_training.data.cache import ResidentCache, fits_in_memory
+from amt_training.data.batches import Batch, BatchPlan, PictureBatches
+from amt_training.data.cache import ResidentCache
 from amt_training.data.crops import StoredCrop
 from amt_training.data.labels import Labels
 from amt_training.data.sample import HandDataset
 from amt_training.data.sampler import windows
-from amt_training.data.streaming import StreamedBatches
+from amt_training.data.streaming import batch_source
 from amt_training.settings import TrainSettings
 from amt_training.tasks.transition import PoseWindows, PoseWindowSource
 from amt_training.trainer.distributed import World
@@ -31,9 +31,13 @@ class FrameSource:
     Labels stand beside their frames: [B, ...] of single frames, [B, T, ...] of windows.
     """
 
-    def __init__(self, source: CachedBatches | StreamedBatches, frames: int) -> None:
+    def __init__(self, source: PictureBatches, frames: int) -> None:
         self._source, self._frames = source, frames
-        self.steps_per_epoch = source.steps_per_epoch
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every sample is seen once."""
+        return self._source.steps_per_epoch
 
     def batches(self, first_step: int) -> Iterator[Batch]:
         """Batches without end for the steps from `first_step` on."""
@@ -59,7 +63,8 @@ def training_frames(
         settings.batch_size, model.config.image_size, model.config.crop_scale, augmentation,
         _frames(model), settings.trainer.seed, world.rank, world.size,
     )  # fmt: skip
-    return _source(settings, dataset, settings.stored_crop, plan, world)
+    source = batch_source(dataset, settings.stored_crop, plan, settings.cache, world.device)
+    return FrameSource(source, plan.frames)
 
 
 def validation_frames(
@@ -69,20 +74,26 @@ def validation_frames(
     config = model.config
     crop = StoredCrop(config.image_size, config.crop_scale)
     plan = BatchPlan(
-        min(settings.batch_size, len(dataset.entries)), config.image_size, config.crop_scale, None,
-        _frames(model),
+        settings.batch_size, config.image_size, config.crop_scale, None, _frames(model)
     )  # fmt: skip
-    return _source(settings, dataset, crop, plan, world)
+    source = batch_source(dataset, crop, plan, settings.cache, world.device)
+    return FrameSource(source, plan.frames)
 
 
 def pose_windows(
     settings: TrainSettings, dataset: HandDataset, world: World, seed: int
 ) -> PoseWindowSource:
-    """Windows of poses for the transition refiner."""
+    """Windows of poses for the transition refiner, in batches of all of them at the most."""
     cache = ResidentCache.build(dataset, _LABELS_ONLY, settings.cache, "cpu")
     index = torch.from_numpy(windows(cache.entries, settings.transition.frames))
     return PoseWindowSource(
-        cache.labels, index, settings.transition, settings.batch_size, seed, world.rank, world.size
+        cache.labels,
+        index,
+        settings.transition,
+        min(settings.batch_size, len(index) // world.size),
+        seed,
+        world.rank,
+        world.size,
     )
 
 
@@ -97,22 +108,6 @@ class First:
         """The same ones each time."""
         for _, batch in zip(range(self.count), self.source.batches(0), strict=False):
             yield batch
-
-
-def _source(
-    settings: TrainSettings,
-    dataset: HandDataset,
-    crop: StoredCrop,
-    plan: BatchPlan,
-    world: World,
-) -> FrameSource:
-    if fits_in_memory(dataset, crop, settings.cache):
-        cache = ResidentCache.build(dataset, crop, settings.cache, world.device)
-        return FrameSource(CachedBatches(cache, plan), plan.frames)
-    streamed = StreamedBatches(
-        dataset, crop, plan, world.device, settings.cache.workers, settings.cache.skip_limit
-    )
-    return FrameSource(streamed, plan.frames)
 
 
 def _frames(model: Amt | BaselineModel) -> int:

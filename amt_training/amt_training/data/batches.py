@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -32,7 +33,7 @@ from amt_training.data.sampler import PermutationSampler, windows
 Batch = tuple[AmtInput, Labels]
 
 
-class BatchSource(Protocol):
+class PictureBatches(Protocol):
     """Where a training run gets its batches from."""
 
     @property
@@ -50,6 +51,9 @@ class BatchSource(Protocol):
     def once(self) -> Iterator[tuple[np.ndarray, AmtInput, Labels]]:
         """Every window once, in order and not augmented, shared among the processes; the last
         batch may be smaller. With each batch [B] the last frames' indices in the data set."""
+
+    def spread(self, count: int) -> Batch:
+        """So many windows from all over the data set, in order and not augmented."""
 
 
 @dataclass(frozen=True)
@@ -107,28 +111,31 @@ class BatchPlan:
 
 
 class CachedBatches:
-    """A BatchSource whose pictures wait on the device."""
+    """PictureBatches whose pictures wait on the device."""
 
     def __init__(self, cache: ResidentCache, plan: BatchPlan) -> None:
         """Raises AmtError when the plan asks for what the cache does not have."""
         plan.check(cache.crop)
         self.cache, self.plan = cache, plan
         self.windows = windows(cache.entries, plan.frames)
-        self._sampler = plan.sampler(len(self.windows))
+
+    @cached_property
+    def _sampler(self) -> PermutationSampler:
+        return self.plan.sampler(len(self.windows))
 
     @property
     def steps_per_epoch(self) -> int:
-        """See BatchSource."""
+        """See PictureBatches."""
         return self._sampler.steps_per_epoch
 
     def batches(self, first_step: int) -> Generator[Batch, None, None]:
-        """See BatchSource."""
+        """See PictureBatches."""
         for step in itertools.count(first_step):
             rows = self.windows[self._sampler.indices(step)]
             yield self._batch(rows, self.plan.changes(step))
 
     def once(self) -> Iterator[tuple[np.ndarray, AmtInput, Labels]]:
-        """See BatchSource."""
+        """See PictureBatches."""
         for numbers in self.plan.own(len(self.windows)):
             rows = self.windows[numbers]
             yield self.cache.indices[rows[:, -1]], *self._batch(rows, None)

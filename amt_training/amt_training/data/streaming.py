@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from amt_perception.errors import AmtError
 from amt_perception.model.interface import AmtInput
 from amt_training.data.augmentation import Changes
-from amt_training.data.batches import Batch, BatchPlan, BatchSource, CachedBatches, spread_over
+from amt_training.data.batches import Batch, BatchPlan, CachedBatches, PictureBatches, spread_over
 from amt_training.data.cache import CacheSettings, ResidentCache, fits_in_memory
 from amt_training.data.crops import Crop, CropReader, StoredCrop, Unreadable
 from amt_training.data.labels import Labels, stack_labels
@@ -33,7 +34,7 @@ def batch_source(
     plan: BatchPlan,
     settings: CacheSettings,
     device: torch.device | str,
-) -> BatchSource:
+) -> PictureBatches:
     """The data set's batches from a resident cache where its memory allows, else streamed."""
     if fits_in_memory(dataset, crop, settings):
         return CachedBatches(ResidentCache.build(dataset, crop, settings, device), plan)
@@ -41,8 +42,8 @@ def batch_source(
 
 
 class StreamedBatches:
-    """A BatchSource for data sets larger than the memory: workers read, decode and crop, the device
-    augments. An unreadable window gives its place to the next readable one."""
+    """PictureBatches for data sets larger than the memory: workers read, decode and crop, the
+    device augments. An unreadable window gives its place to the next readable one."""
 
     def __init__(
         self,
@@ -59,23 +60,26 @@ class StreamedBatches:
         self.plan, self.device, self.workers = plan, torch.device(device), workers
         self.windows = windows(dataset.entries, plan.frames)
         self._reader = CropReader(dataset, crop)
-        self._sampler = plan.sampler(len(self.windows))
         self._skipping = Skipping(dataset.name, len(dataset.entries), skip_limit)
+
+    @cached_property
+    def _sampler(self) -> PermutationSampler:
+        return self.plan.sampler(len(self.windows))
 
     @property
     def steps_per_epoch(self) -> int:
-        """See BatchSource."""
+        """See PictureBatches."""
         return self._sampler.steps_per_epoch
 
     def batches(self, first_step: int) -> Generator[Batch, None, None]:
-        """See BatchSource."""
+        """See PictureBatches."""
         steps = itertools.count(first_step)
         job = _ReadStep(self._reader, self.windows, self._sampler)
         for step, read in zip(itertools.count(first_step), self._read(job, steps), strict=False):
             yield self._finish(read, self.plan.changes(step))
 
     def once(self) -> Iterator[tuple[np.ndarray, AmtInput, Labels]]:
-        """See BatchSource; windows with an unreadable sample are left out."""
+        """See PictureBatches; windows with an unreadable sample are left out."""
         own = list(self.plan.own(len(self.windows)))
         job = _ReadShare(self._reader, self.windows, own)
         for read in self._read(job, range(len(own))):
