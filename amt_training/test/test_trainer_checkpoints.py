@@ -5,6 +5,7 @@ import logging
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,22 +103,25 @@ def test_damaged_later_ones_make_room(tmp_path: Path) -> None:
     assert names(tmp_path) == ["step_00000001"]
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 2 kB, as if the disk were full."""
+    """No file may grow beyond 2 kB, as if the disk were full; pytest's own output neither, which is
+    why this is no fixture."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, limit[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_is_one_error_and_loses_nothing(tmp_path: Path, request) -> None:
+def test_a_full_disk_is_one_error_and_loses_nothing(tmp_path: Path) -> None:
     checkpoints = make(tmp_path, [1, 2, 3], CheckpointSettings())
-    request.getfixturevalue("small_files")
 
-    with pytest.raises(AmtError, match=r"step 4 cannot be written.*make room") as error:
+    sentence = r"step 4 cannot be written.*make room"
+    with small_files(), pytest.raises(AmtError, match=sentence) as error:
         make(tmp_path, [4], CheckpointSettings())
     assert "\n" not in str(error.value)
     assert names(tmp_path) == [f"step_{step:08d}" for step in (1, 2, 3)]
