@@ -22,7 +22,7 @@ from amt_perception.hand.mirror import mirror_pose
 from amt_perception.hand.skinning import hand_vertices
 from amt_perception.model.hand_layer import HandLayer
 from amt_training.data.crops import CropReader, StoredCrop, Unreadable
-from amt_training.data.dexycb import PARTS, SPLITS, DexYcb, part_of
+from amt_training.data.dexycb import CAMERAS, PARTS, SPLITS, DexYcb, part_of
 from amt_training.data.sample import (
     Entry,
     HandDataset,
@@ -32,7 +32,16 @@ from amt_training.data.sample import (
 )
 from amt_training.data.skipping import Skipping
 
-from .fixtures.dexycb import SERIALS, TIPS, YCB_IDS, Truth, sequence_name, write_dexycb
+from .fixtures.dexycb import (
+    FRAMES,
+    SERIALS,
+    SUBJECTS,
+    TIPS,
+    YCB_IDS,
+    Truth,
+    sequence_name,
+    write_dexycb,
+)
 from .fixtures.hands import MILLIMETRE, SAME, WRIST_COLOUR, project, uncorrected
 
 RIGHT, LEFT = generic_hand(Side.RIGHT), generic_hand(Side.LEFT)
@@ -308,6 +317,24 @@ def test_a_hand_that_a_camera_has_no_label_for_is_no_fault(written, tmp_path):
     assert account.messages == {0: ""}
     with pytest.raises(AmtError, match="1 of 1 samples cannot be read"):
         account.add(1, "a fault")
+
+
+@pytest.mark.parametrize(("split", "part"), [("s0", "train"), ("s2", "val"), ("s3", "test")])
+def test_official_numbers_count_frames_without_a_hand_and_cameras_without_pictures(
+    written, split, part
+):
+    data = load(written[0], split, part)
+    official = [
+        (f"{sequence_name(subject, number)}/{serial}", frame)
+        for subject in range(len(SUBJECTS))
+        for number in range(100)
+        for camera, serial in enumerate(CAMERAS)
+        if part_of(split, (0, 6)[subject], number, camera) == part
+        for frame in range(FRAMES)
+    ]
+    numbers = [official.index((entry.sequence, entry.frame)) for entry in data.entries]
+    assert data.official_numbers.tolist() == numbers
+    assert numbers != list(range(len(numbers))), "the test can fail"
 
 
 @pytest.mark.parametrize("name", ["meta.yml", "pose.npz"])

@@ -20,6 +20,7 @@ from amt_perception.model.backbone import RANDOM
 from amt_perception.model.baseline import TINY_BASELINE, BaselineModel
 from amt_perception.model.config import model_config
 from amt_perception.model.engine import Engine
+from amt_training.data.dexycb import DexYcb
 from amt_training.data.sample import HandSample
 from amt_training.evaluation import inference
 from amt_training.evaluation.anchors import SPLIT, anchor_table
@@ -31,6 +32,7 @@ from amt_training.evaluation.run import evaluate
 from amt_training.evaluation.tables import Table
 
 from .evaluation_scenes import SceneDataset
+from .fixtures.dexycb import write_dexycb
 
 SETTINGS = EvaluationSettings(batch_size=5, worst=2)
 FILES = {"results.json", "README.md", "overview.png", "samples.png", "predictions.npz", "truth.npz"}
@@ -250,3 +252,18 @@ def test_tables_come_back_and_refuse_crooked_rows():
         Table("T", ("name", "count"), (("a",),))
     with pytest.raises(KeyError, match="no row 'z'"):
         table.value("z", "count")
+
+
+def test_dexycb_gets_its_own_format_of_results(model, tmp_path):
+    write_dexycb(tmp_path / "dexycb")
+    hands = generic_hand(Side.RIGHT), generic_hand(Side.LEFT)
+    dataset = DexYcb(tmp_path / "dexycb", "s0", "test", *hands)
+    evaluate(model, dataset, tmp_path / "out", replace(SETTINGS, worst=0), "tiny", "none", hands[0])
+    rows = np.loadtxt(tmp_path / "out" / "dexycb_hpe.txt", delimiter=",")
+    with np.load(tmp_path / "out" / "predictions.npz") as predictions:
+        joints = 1e3 * predictions["joints"].reshape(-1, 63)
+    with np.load(tmp_path / "out" / "truth.npz") as truth:
+        numbers = dataset.official_numbers[truth["index"]]
+    assert len(rows) == 4 and len(dataset.entries) > 4, "the others have no pictures"
+    assert np.array_equal(rows[:, 0], numbers)
+    assert np.allclose(rows[:, 1:], joints, atol=1e-3)

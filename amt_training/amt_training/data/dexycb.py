@@ -82,6 +82,8 @@ class _Sequence:
     objects: tuple[int, ...]
     """Class index of each object."""
     cameras: frozenset[str]
+    count: int
+    """Frames in all."""
     frames: np.ndarray
     """[N] those with a hand."""
 
@@ -111,6 +113,8 @@ class DexYcb:
         self._shapes: dict[str, np.ndarray] = {}
         self._sequences: dict[str, _Sequence] = {}
         self._entries: list[Entry] = []
+        numbers: list[np.ndarray] = []
+        official = 0
         for name, subject, number in self._recordings():
             cameras = [
                 serial
@@ -120,12 +124,16 @@ class DexYcb:
             if cameras:
                 sequence = self._read_sequence(name)
                 self._sequences[name] = sequence
-                self._entries += [
-                    Entry(f"{name}/{serial}", frame, sequence.side)
-                    for serial in cameras
-                    if serial in sequence.cameras
-                    for frame in sequence.frames.tolist()
-                ]
+                for serial in cameras:
+                    if serial in sequence.cameras:
+                        self._entries += [
+                            Entry(f"{name}/{serial}", frame, sequence.side)
+                            for frame in sequence.frames.tolist()
+                        ]
+                        numbers.append(official + sequence.frames)
+                    official += sequence.count
+        self.official_numbers = np.concatenate(numbers) if numbers else np.empty(0, int)
+        """[N] number of each entry in the official list, in which frames without a hand count."""
         self._name = f"DexYCB {split} {part}"
         self._cameras = {
             serial: self._read_camera(serial)
@@ -228,7 +236,7 @@ class DexYcb:
                 f"{(count, 1, 51)}; unpack it anew."
             )
         frames = np.flatnonzero(pose.any(axis=(1, 2)))
-        return _Sequence(side, self._shape(calibration), objects, cameras, frames)
+        return _Sequence(side, self._shape(calibration), objects, cameras, count, frames)
 
     def _shape(self, calibration: str) -> np.ndarray:
         """[10] shape of a subject's hand, read once."""

@@ -7,15 +7,25 @@ from pathlib import Path
 
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.output.files import atomic_folder, check_writable
+from amt_training.data.dexycb import DexYcb
 from amt_training.data.sample import HandDataset
 from amt_training.evaluation.anchors import anchor_table
 from amt_training.evaluation.contacts import contact_tables
-from amt_training.evaluation.hands import HandErrors, hand_errors, hand_tables, joint_reliability
+from amt_training.evaluation.hands import (
+    HandErrors,
+    hand_errors,
+    hand_tables,
+    joint_reliability,
+    write_dexycb_results,
+)
 from amt_training.evaluation.inference import EvaluationSettings, Model, Run, run_model
 from amt_training.evaluation.objects import object_errors, object_tables
 from amt_training.evaluation.pictures import write_samples
 from amt_training.evaluation.plots import write_overview
 from amt_training.evaluation.report import OVERVIEW, PAGE, RESULTS, SAMPLES, Origin, Results, page
+
+DEXYCB_RESULTS = "dexycb_hpe.txt"
+"""Of DexYCB only: what its own evaluation program reads."""
 
 
 def evaluate(
@@ -109,5 +119,8 @@ def write_report(
     with_samples = worst > 0 and bool(errors.valid[1].any())
     if with_samples:
         write_samples(folder / SAMPLES, dataset, run.predictions, run.truth, errors, worst)
+    if isinstance(dataset, DexYcb):
+        numbers = dataset.official_numbers[run.truth.index]
+        write_dexycb_results(folder / DEXYCB_RESULTS, numbers, run.predictions.joints)
     text = page(results, anchor_table(origin.evaluation_split), with_samples)
     (folder / PAGE).write_text(text, encoding="utf-8")
