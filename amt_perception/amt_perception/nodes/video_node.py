@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
@@ -25,8 +26,10 @@ from amt_retarget.ros.lifetime import run_nodes
 from amt_retarget.ros.transforms import transforms_message
 
 LISTENER_WAIT_S = 20.0
-SETTLE_S = 0.2
+SETTLE_S = 0.5
 """A reader that this side has found needs a moment to find this side."""
+DELIVERY_WAIT_S = 2.0
+"""What has been sent last needs a moment to arrive; it would be lost with this process."""
 
 
 class VideoNode(Node):
@@ -100,6 +103,7 @@ class VideoNode(Node):
                 return
             if self._next is None:
                 self.get_logger().info("The video has ended.")
+                self._infos.wait_for_all_acked(Duration(seconds=DELIVERY_WAIT_S))
                 rclpy.try_shutdown()
                 return
             frame = self._next
