@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import trimesh
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
@@ -17,8 +18,6 @@ from amt_perception.metrics.objects import (
     rotation_error,
     translation_error,
 )
-
-trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
 
 CAMERA = np.array([[600.0, 0.0, 320.0], [0.0, 590.0, 240.0], [0.0, 0.0, 1.0]])
 NO_AXIS = np.zeros(3)

@@ -94,6 +94,8 @@ class DexYcb:
     Making it reads two small files a recording (2,000 in all), `sample` two a picture.
     """
 
+    tip_vertices: Mapping[Side, Sequence[int]] = CONVENTION.tips
+
     def __init__(
         self, root: Path, split: str, part: str, right: HandModelData, left: HandModelData
     ) -> None:
@@ -112,7 +114,8 @@ class DexYcb:
         self._hand = LabelHand(CONVENTION, right, left)
         self._shapes: dict[str, np.ndarray] = {}
         self._sequences: dict[str, _Sequence] = {}
-        self._entries: list[Entry] = []
+        self.entries: list[Entry] = []
+        """By subject, recording, camera and frame; frames without a hand left out."""
         numbers: list[np.ndarray] = []
         official = 0
         for name, subject, number in self._recordings():
@@ -126,7 +129,7 @@ class DexYcb:
                 self._sequences[name] = sequence
                 for serial in cameras:
                     if serial in sequence.cameras:
-                        self._entries += [
+                        self.entries += [
                             Entry(f"{name}/{serial}", frame, sequence.side)
                             for frame in sequence.frames.tolist()
                         ]
@@ -134,26 +137,11 @@ class DexYcb:
                     official += sequence.count
         self.official_numbers = np.concatenate(numbers) if numbers else np.empty(0, int)
         """[N] number of each entry in the official list, in which frames without a hand count."""
-        self._name = f"DexYCB {split} {part}"
+        self.name = f"DexYCB {split} {part}"
         self._cameras = {
             serial: self._read_camera(serial)
-            for serial in {entry.sequence.rsplit("/", 1)[1] for entry in self._entries}
+            for serial in {entry.sequence.rsplit("/", 1)[1] for entry in self.entries}
         }
-
-    @property
-    def name(self) -> str:
-        """Such as 'DexYCB s0 test'."""
-        return self._name
-
-    @property
-    def tip_vertices(self) -> Mapping[Side, Sequence[int]]:
-        """Those of manopth."""
-        return CONVENTION.tips
-
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """By subject, recording, camera and frame; recorded frames without a hand left out."""
-        return self._entries
 
     @cached_property
     def object_models(self) -> Mapping[int, ObjectModel]:
@@ -162,7 +150,7 @@ class DexYcb:
 
     def sample(self, index: int) -> HandSample:
         """Read one. Raises SampleError when a file is missing or damaged."""
-        entry = self._entries[index]
+        entry = self.entries[index]
         name, serial = entry.sequence.rsplit("/", 1)
         sequence, camera = self._sequences[name], self._cameras[serial]
         folder = self._root / entry.sequence

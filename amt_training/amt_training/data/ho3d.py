@@ -55,6 +55,8 @@ class Ho3d:
     are NaN, and there is no MANO label.
     """
 
+    tip_vertices: Mapping[Side, Sequence[int]] = CONVENTION.tips
+
     def __init__(
         self,
         root: Path,
@@ -76,32 +78,18 @@ class Ho3d:
             )
         self._folder = root / part
         self._ending = PICTURE_ENDINGS[version]
-        self._name = f"HO3D {version} {part}"
+        self.name = f"HO3D {version} {part}"
         self._models_folder = object_models_folder or root / "models"
         self._hand = LabelHand(CONVENTION, right, mirror_model(right))
         names = _listed(root / f"{part}.txt")
-        self._entries = [Entry(sequence, int(name), Side.RIGHT) for sequence, name in names]
+        self.entries = [Entry(sequence, int(name), Side.RIGHT) for sequence, name in names]
+        """The official list, sorted by sequence and frame."""
         self._files = [name for _, name in names]
         if not self._picture(0).is_file():
             raise AmtError(
                 f"{self._picture(0)} does not exist, so {root} is not HO3D {version} (v2 has png, "
                 f"v3 jpg pictures); {_SOURCE}."
             )
-
-    @property
-    def name(self) -> str:
-        """Such as 'HO3D v3 evaluation'."""
-        return self._name
-
-    @property
-    def tip_vertices(self) -> Mapping[Side, Sequence[int]]:
-        """HO3D's own."""
-        return CONVENTION.tips
-
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """The official list, sorted by sequence and frame."""
-        return self._entries
 
     @cached_property
     def object_models(self) -> Mapping[int, ObjectModel]:
@@ -111,7 +99,7 @@ class Ho3d:
     def sample(self, index: int) -> HandSample:
         """Read one. Raises SampleError when a file is missing or damaged, UnlabelledError
         when it is not annotated."""
-        sequence, name = self._entries[index].sequence, self._files[index]
+        sequence, name = self.entries[index].sequence, self._files[index]
         path = self._folder / sequence / "meta" / f"{name}.pkl"
         meta = read_array_pickle(path)
         if isinstance(meta, dict) and any(meta.get(key, 0) is None for key in _LABELS):
@@ -135,7 +123,7 @@ class Ho3d:
             raise SampleError(f"{path} is not annotated or damaged ({reason}).") from error
 
     def _picture(self, index: int) -> Path:
-        rgb = self._folder / self._entries[index].sequence / "rgb"
+        rgb = self._folder / self.entries[index].sequence / "rgb"
         return rgb / f"{self._files[index]}.{self._ending}"
 
     def _mano(self, meta: dict[str, Any]) -> ManoLabel:
