@@ -302,7 +302,6 @@ def test_recorded_graphs_give_what_the_model_gives(precision: str) -> None:
 
 def test_ctrl_c_still_works_after_openvino() -> None:
     """A library that OpenVINO looks into takes the thread's signal stack away with it."""
-    pytest.importorskip("openvino")
     engine = Engine(make_model(), "cpu", backend="openvino")
     del engine
     gc.collect()

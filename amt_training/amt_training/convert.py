@@ -9,15 +9,10 @@ import hydra
 from omegaconf import DictConfig
 
 from amt_training.build import hand_models
-from amt_training.configuration import checked, command, store
+from amt_training.configuration import checked, command
 from amt_training.data.convert import convert
 from amt_training.data.factory import make_dataset
-from amt_training.data.settings import DATA_SETS
 from amt_training.settings import ConvertCommandSettings
-
-store("convert_settings", ConvertCommandSettings)
-for name, settings in DATA_SETS.items():
-    store(name, settings, group="data")
 
 
 @hydra.main(version_base=None, config_path="config", config_name="convert")

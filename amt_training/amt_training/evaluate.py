@@ -15,16 +15,11 @@ from amt_perception.model.engine import Engine
 from amt_perception.model.precision import choose_device
 from amt_perception.model.weights import CheckpointInfo, load_checkpoint, read_info
 from amt_training.build import hand_models
-from amt_training.configuration import checked, command, store
+from amt_training.configuration import checked, command
 from amt_training.data.factory import make_dataset
-from amt_training.data.settings import DATA_SETS
 from amt_training.evaluation.report import PAGE, Results
 from amt_training.evaluation.run import evaluate
 from amt_training.settings import EvaluateSettings
-
-store("evaluate_settings", EvaluateSettings)
-for name, settings in DATA_SETS.items():
-    store(name, settings, group="data")
 
 
 @hydra.main(version_base=None, config_path="config", config_name="evaluate")

@@ -11,10 +11,12 @@ from typing import Any, Optional
 from omegaconf import MISSING
 
 from amt_perception.errors import AmtError
+from amt_training.configuration import store
 from amt_training.data.augmentation import AugmentationSettings
 from amt_training.data.cache import CacheSettings
 from amt_training.data.convert import ConvertSettings
 from amt_training.data.crops import StoredCrop
+from amt_training.data.settings import DATA_SETS
 from amt_training.evaluation.inference import EvaluationSettings
 from amt_training.losses.config import LossConfig
 from amt_training.tasks.transition import TransitionSettings
@@ -133,3 +135,10 @@ class ConvertCommandSettings:
     """One of the data sets, see `data/settings.py`."""
     stored_crop: StoredCrop = field(default_factory=StoredCrop)
     convert: ConvertSettings = field(default_factory=ConvertSettings)
+
+
+store("train_settings", TrainSettings)
+store("evaluate_settings", EvaluateSettings)
+store("convert_settings", ConvertCommandSettings)
+for _name, _data in DATA_SETS.items():
+    store(_name, _data, group="data")

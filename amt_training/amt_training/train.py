@@ -15,9 +15,8 @@ from torch import nn
 
 from amt_perception.errors import AmtError
 from amt_training.build import build_task, hand_models
-from amt_training.configuration import checked, command, store
+from amt_training.configuration import checked, command
 from amt_training.data.factory import make_dataset
-from amt_training.data.settings import DATA_SETS
 from amt_training.settings import TrainSettings
 from amt_training.sources import (
     First,
@@ -44,10 +43,6 @@ TRAINED_ON = "trained_on"
 _VALIDATION_WINDOWS = 8
 """Batches of windows of poses that the transition refiner is judged by."""
 _log = logging.getLogger(__name__)
-
-store("train_settings", TrainSettings)
-for name, settings in DATA_SETS.items():
-    store(name, settings, group="data")
 
 
 def train(settings: TrainSettings, configuration: Mapping[str, Any], world: World) -> None:
