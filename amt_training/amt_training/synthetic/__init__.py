@@ -1,0 +1,1 @@
+"""A drawn world of hands and objects in which everything is known exactly."""
