@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -29,16 +30,17 @@ from amt_training.synthetic.scene import (
 )
 from amt_training.synthetic.settings import WorldSettings
 
+SKIN = (200, 150, 120)
 BOX = trimesh.creation.box(extents=(0.05, 0.07, 0.15))
 BALL = trimesh.creation.icosphere(subdivisions=2, radius=0.04)
+ELBOW = np.array([0.0, 0.25, 0.05])
 MESHES = {1: BOX, 2: BALL}
 
 
-@dataclass
 class FlatLibrary:
     """A box and a ball."""
 
-    objects = {
+    objects: ClassVar = {
         number: SimpleNamespace(
             name=name,
             family=name,
@@ -49,7 +51,7 @@ class FlatLibrary:
         )
         for (number, mesh), name in zip(MESHES.items(), ("box", "ball"), strict=True)
     }
-    models = {
+    models: ClassVar = {
         number: ObjectModel(np.asarray(mesh.vertices)[:8], np.asarray(mesh.vertex_normals)[:8])
         for number, mesh in MESHES.items()
     }
@@ -78,14 +80,15 @@ class FlatWorld:
         shape, turn = random.normal(0.0, 0.7, 10), Rotation.random(random_state=scene)
         poses = random.normal(0.0, 0.2, (len(self.sides(scene)), 16, 3))
         size = self.settings.width, self.settings.height
-        camera = Intrinsics(0.9 * size[0], 0.9 * size[0], 0.5 * size[0], 0.5 * size[1] - 1.25, *size)
+        focal, middle = 0.9 * size[0], np.array(size) / 2.0 - (0.0, 1.25)
+        camera = Intrinsics(focal, focal, *middle, *size)
         for frame in range(self.settings.frames):
             hands = []
             for place, (side, pose) in enumerate(zip(self.sides(scene), poses, strict=True)):
                 pose = pose.copy()
                 pose[0] = (Rotation.from_rotvec((0.0, 0.1 * frame, 0.0)) * turn).as_rotvec()
                 wrist = np.array([0.16 * place - 0.05, 0.01 * frame, 0.55])
-                hands.append(Hand(side, pose, shape, wrist, wrist + (0.0, 0.25, 0.05)))
+                hands.append(Hand(side, pose, shape, wrist, wrist + ELBOW))
             objects = []
             for number, offset in ((2, (0.0, -0.1, 0.15)), (1, (0.04, 0.0, 0.05))):
                 pose = np.eye(4)
@@ -118,7 +121,7 @@ def _draw(moment: Moment, camera: Intrinsics) -> Picture:
         triangles += [(face, FIRST_OBJECT + place) for face in points[MESHES[one.number].faces]]
     for triangle, number in sorted(triangles, key=lambda pair: -pair[0][:, 2].mean()):
         corners = np.round(camera.project(triangle)).astype(np.int32)
-        colour = (200, 150, 120) if number in (LEFT_HAND, RIGHT_HAND) else (60, 90, 20 * number - 160)
+        colour = SKIN if number in (LEFT_HAND, RIGHT_HAND) else (60, 90, 20 * number - 160)
         cv2.fillConvexPoly(image, corners, colour)
         cv2.fillConvexPoly(depth, corners, float(triangle[:, 2].mean()))
         cv2.fillConvexPoly(mask, corners, int(number))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,13 +21,14 @@ from amt_training.data.contacts import TOUCHING_M, interaction_of
 from amt_training.data.sample import (
     ContactLabel,
     Entry,
+    ExactTruth,
     HandSample,
     ManoLabel,
     ObjectLabel,
     ObjectModel,
     UnlabelledError,
 )
-from amt_training.synthetic.scene import Hand, Shot, Touch
+from amt_training.synthetic.scene import FIRST_OBJECT, Hand, Shot, Touch
 from amt_training.synthetic.settings import WorldSettings
 from amt_training.synthetic.world import World
 
@@ -50,8 +51,10 @@ class SyntheticDataset:
         Side.RIGHT: MANO_TIP_VERTICES,
     }
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, exact: bool = False) -> None:
+        """exact: fill `HandSample.exact`, which training does not look at."""
         self.world = world
+        self._exact = exact
         self.name = f"Synthetic, {world.part}"
         self.entries: list[Entry] = []
         """By scene, hand and frame."""
@@ -76,7 +79,8 @@ class SyntheticDataset:
         """Draw one. Raises UnlabelledError when most of the hand is outside the picture."""
         entry = self.entries[index]
         shot = self._shots(self._scenes[index])[entry.frame]
-        return hand_sample(shot, entry)
+        sample = hand_sample(shot, entry)
+        return replace(sample, exact=exact_truth(shot, sample)) if self._exact else sample
 
     def scene_of(self, index: int) -> int:
         """The scene that a sample shows; samples of one scene are best drawn one after another."""
@@ -97,8 +101,7 @@ def hand_sample(shot: Shot, entry: Entry) -> HandSample:
 
     Raises UnlabelledError when most of the hand is outside the picture.
     """
-    place = [hand.side for hand in shot.moment.hands].index(entry.side)
-    hand, touch = shot.moment.hands[place], shot.touches[place]
+    hand, touch = hand_of(shot, entry.side)
     key = f"{entry.sequence}/{entry.frame:06d}"
     joints = hand_joints(hand)
     inside = np.isfinite(joints).all(axis=1) & in_picture(shot, joints)
@@ -118,6 +121,29 @@ def hand_sample(shot: Shot, entry: Entry) -> HandSample:
         ),
         contact=contact_label(touch),
     )
+
+
+def exact_truth(shot: Shot, sample: HandSample) -> ExactTruth:
+    """Everything else that is true about a sample of the shot."""
+    hand, touch = hand_of(shot, sample.side)
+    near = objects_near(shot, sample.joints)
+    return ExactTruth(
+        depth=shot.picture.depth,
+        mask=shot.picture.mask,
+        object_masks=tuple(FIRST_OBJECT + place for place in near),
+        keypoints=shot.camera.project(sample.joints),
+        vertices=hand_mesh(hand),
+        part_distance=touch.distance,
+        part_on_hand=touch.on_hand,
+        part_on_object=touch.on_object,
+        activity=shot.activity,
+    )
+
+
+def hand_of(shot: Shot, side: Side) -> tuple[Hand, Touch]:
+    """The shot's hand of a side, and how it touches."""
+    place = [hand.side for hand in shot.moment.hands].index(side)
+    return shot.moment.hands[place], shot.touches[place]
 
 
 def hand_joints(hand: Hand) -> np.ndarray:
@@ -148,9 +174,7 @@ def in_picture(shot: Shot, points: np.ndarray) -> np.ndarray:
 def objects_near(shot: Shot, joints: np.ndarray) -> list[int]:
     """Places in `Moment.objects` of those near a hand with joints [21, 3], the nearest first."""
     middle = joints.mean(axis=0)
-    distances = [
-        float(np.linalg.norm(one.pose[:3, 3] - middle)) for one in shot.moment.objects
-    ]
+    distances = [float(np.linalg.norm(one.pose[:3, 3] - middle)) for one in shot.moment.objects]
     near = [place for place, distance in enumerate(distances) if distance < NEAR_M]
     return sorted(near, key=distances.__getitem__)
 
