@@ -16,7 +16,6 @@ from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side
 from amt_training.data.sample import ObjectModel
-from amt_training.synthetic.dataset import hand_mesh
 from amt_training.synthetic.scene import (
     FIRST_OBJECT,
     LEFT_HAND,
@@ -29,6 +28,7 @@ from amt_training.synthetic.scene import (
     Touch,
 )
 from amt_training.synthetic.settings import WorldSettings
+from amt_training.synthetic.truth import hand_mesh
 
 SKIN = (200, 150, 120)
 BOX = trimesh.creation.box(extents=(0.05, 0.07, 0.15))

@@ -6,16 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import MANO_TIP_VERTICES, Side
-from amt_perception.hand.kinematics import HandKinematics
-from amt_perception.hand.skinning import hand_vertices
 from amt_training.data.boxes import joints_box
 from amt_training.data.contacts import TOUCHING_M, interaction_of
 from amt_training.data.sample import (
@@ -28,8 +24,9 @@ from amt_training.data.sample import (
     ObjectModel,
     UnlabelledError,
 )
-from amt_training.synthetic.scene import FIRST_OBJECT, Hand, Shot, Touch
+from amt_training.synthetic.scene import FIRST_OBJECT, Shot, Touch
 from amt_training.synthetic.settings import WorldSettings
+from amt_training.synthetic.truth import hand_joints, hand_mesh, hand_of, in_picture
 from amt_training.synthetic.world import World
 
 NEAR_M = 0.35
@@ -140,37 +137,6 @@ def exact_truth(shot: Shot, sample: HandSample) -> ExactTruth:
     )
 
 
-def hand_of(shot: Shot, side: Side) -> tuple[Hand, Touch]:
-    """The shot's hand of a side, and how it touches."""
-    place = [hand.side for hand in shot.moment.hands].index(side)
-    return shot.moment.hands[place], shot.touches[place]
-
-
-def hand_joints(hand: Hand) -> np.ndarray:
-    """[21, 3] in the project's order, in the frame of the hand's moment (m)."""
-    return _kinematics(hand.side).joints21(hand.pose, hand.shape, hand_translation(hand))
-
-
-def hand_mesh(hand: Hand) -> np.ndarray:
-    """[778, 3] vertices in the frame of the hand's moment (m)."""
-    data = _kinematics(hand.side).data
-    return hand_vertices(data, hand.pose, hand.shape, hand_translation(hand))
-
-
-def hand_translation(hand: Hand) -> np.ndarray:
-    """[3] MANO's translation (m): the wrist without the rest wrist of its shape."""
-    translation: np.ndarray = hand.wrist - _kinematics(hand.side).rest(hand.shape)[0][0]
-    return translation
-
-
-def in_picture(shot: Shot, points: np.ndarray) -> np.ndarray:
-    """[N] bool: which points [N, 3] of the camera's frame fall on a pixel."""
-    pixels = shot.camera.project(points)
-    size = np.array([shot.camera.width, shot.camera.height])
-    inside: np.ndarray = ((pixels >= -0.5) & (pixels < size - 0.5)).all(axis=1)
-    return inside
-
-
 def objects_near(shot: Shot, joints: np.ndarray) -> list[int]:
     """Places in `Moment.objects` of those near a hand with joints [21, 3], the nearest first."""
     middle = joints.mean(axis=0)
@@ -190,8 +156,3 @@ def settings_digest(settings: WorldSettings) -> str:
     """Eight characters that differ between worlds; a world with more scenes is the same world."""
     values = {name: value for name, value in asdict(settings).items() if name not in _SCENE_COUNTS}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
-
-
-@lru_cache(maxsize=2)
-def _kinematics(side: Side) -> HandKinematics:
-    return HandKinematics(generic_hand(side))
