@@ -20,7 +20,10 @@ from amt_training.synthetic.objects.shapes import (
     turned,
 )
 
-_X, _Y = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+_Y = (0.0, 1.0, 0.0)
+_AS_IS = Rotation.identity()
+_TOWARDS_X = Rotation.from_rotvec([0.0, 0.5 * np.pi, 0.0])
+"""Turns z to x."""
 
 
 def box(random: Generator) -> Shape:
@@ -56,13 +59,14 @@ def bottle(random: Generator) -> Shape:
         0.25 * radius,
     )  # fmt: skip
     cap_height, rim = random.uniform((0.01, 0.002), (0.022, 0.004))
-    low, high = top + neck_height - 0.5 * cap_height, top + neck_height + 0.5 * cap_height
+    cap, low = neck + rim, top + neck_height - 0.5 * cap_height
+    high = low + cap_height
     parts = {
         "body": turned(body),
-        "neck": turned([(0.0, top - 0.01), (neck, top - 0.01), (neck, low), (0.0, low)]),
-        "cap": turned(
-            rounded([(0.0, low - 0.001), (neck + rim, low - 0.001), (neck + rim, high), (0.0, high)], 0.002)
+        "neck": turned(
+            [(0.0, top - 0.01), (neck, top - 0.01), (neck, low + 0.002), (0.0, low + 0.002)]
         ),
+        "cap": turned(rounded([(0.0, low), (cap, low), (cap, high), (0.0, high)], 0.002)),
     }
     return Shape(parts, symmetry_axis=Z_AXIS)
 
@@ -90,12 +94,16 @@ def bowl(random: Generator) -> Shape:
     """A small round bowl on a foot."""
     radius, height, wall = random.uniform((0.05, 0.035, 0.002), (0.08, 0.065, 0.004))
     foot = random.uniform(0.35, 0.55) * radius
-    angle = np.linspace(0.0, 0.5 * np.pi, 9)
-    outside = np.stack([foot + (radius - foot) * np.sin(angle),
-                        0.004 + (height - 0.004) * (1.0 - np.cos(angle))], axis=-1)  # fmt: skip
-    inside = np.stack([foot + (radius - foot - wall) * np.sin(angle[::-1]),
-                       0.004 + wall + (height - 0.004 - wall) * (1.0 - np.cos(angle[::-1]))], axis=-1)  # fmt: skip
-    profile = np.vstack([(0.0, 0.0), (foot, 0.0), outside, inside, (0.0, 0.004 + wall)])
+    lift, angle = 0.004, np.linspace(0.0, 0.5 * np.pi, 9)
+    round_out, up = np.sin(angle), 1.0 - np.cos(angle)
+    outside = [foot + (radius - foot) * round_out, lift + (height - lift) * up]
+    inside = [
+        foot + (radius - foot - wall) * round_out[::-1],
+        lift + wall + (height - lift - wall) * up[::-1],
+    ]
+    profile = np.vstack(
+        [(0.0, 0.0), (foot, 0.0), np.transpose(outside), np.transpose(inside), (0.0, lift + wall)]
+    )
     return Shape({"body": turned(profile)}, symmetry_axis=Z_AXIS)
 
 
@@ -150,14 +158,13 @@ def hammer(random: Generator) -> Shape:
          (0.0, front)],
         0.002,
     )  # fmt: skip
-    towards_x = Rotation.from_rotvec([0.0, 0.5 * np.pi, 0.0])
     t = np.linspace(0.0, 1.0, 10)[:, None]
     wedge = np.hstack([-0.012 + (0.012 - back) * t, 0.0 * t, height - 0.2 * back * t**2])
     tapered = np.hstack([face * (1.0 - 0.85 * t), np.full_like(t, face)])
     parts = {
         "handle": handle,
-        "head": block((0.03, 2.2 * face, 2.0 * face), 0.003).moved(Rotation.identity(), (0.0, 0.0, height)),
-        "face": turned(striking).moved(towards_x, (0.01, 0.0, height)),
+        "head": block((0.03, 2.2 * face, 2.0 * face), 0.003).moved(_AS_IS, (0.0, 0.0, height)),
+        "face": turned(striking).moved(_TOWARDS_X, (0.01, 0.0, height)),
         "wedge": swept(wedge, tapered, _Y, 0.5),
     }
     return Shape(parts)
@@ -224,7 +231,7 @@ def spray_bottle(random: Generator) -> Shape:
     rise, reach, back = random.uniform((0.02, 0.04, 0.02), (0.035, 0.06, 0.03))
     top = height + rise
     head = block((reach + back, 0.024, 0.026), 0.006).moved(
-        Rotation.identity(), (0.5 * (reach - back), 0.0, top)
+        _AS_IS, (0.5 * (reach - back), 0.0, top)
     )
     nozzle = turned([(0.0, -0.005), (0.008, -0.005), (0.007, 0.01), (0.0, 0.01)])
     trigger = bow(np.array([0.6 * reach, 0.0, top - 0.008]),
@@ -233,7 +240,7 @@ def spray_bottle(random: Generator) -> Shape:
         "body": swept(path, half_widths, _Y, 0.8),
         "neck": turned([(0.0, height - 0.01), (neck, height - 0.01), (neck, top), (0.0, top)]),
         "head": head,
-        "nozzle": nozzle.moved(Rotation.from_rotvec([0.0, 0.5 * np.pi, 0.0]), (reach, 0.0, top)),
+        "nozzle": nozzle.moved(_TOWARDS_X, (reach, 0.0, top)),
         "trigger": swept(trigger, np.array([0.003, 0.007]), _Y, 0.7),
     }
     return Shape(parts)

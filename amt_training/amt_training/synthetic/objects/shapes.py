@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.spatial.transform import Rotation
+
+Vector: TypeAlias = Sequence[float] | np.ndarray
+"""[3] (m)."""
 
 TURNED_SIDES = 36
 """Corners of a turned solid's cross-section: a radius of 40 mm is met to 0.15 mm."""
@@ -26,7 +29,7 @@ class Solid(NamedTuple):
     faces: np.ndarray
     """[F, 3] counter-clockwise seen from outside."""
 
-    def moved(self, rotation: Rotation, offset: Sequence[float]) -> Solid:
+    def moved(self, rotation: Rotation, offset: Vector) -> Solid:
         """Turned, then moved by offset [3] (m)."""
         return Solid(rotation.apply(self.vertices) + offset, self.faces)
 
@@ -81,9 +84,7 @@ def assembled(name: str, family: str, shape: Shape) -> SyntheticObject:
     )
 
 
-def lofted(
-    first: Sequence[float] | np.ndarray, rings: np.ndarray, last: Sequence[float] | np.ndarray
-) -> Solid:
+def lofted(first: Vector, rings: np.ndarray, last: Vector) -> Solid:
     """A skin over rings of points [R, K, 3], closed at both ends by the points first and last [3].
 
     Rings run counter-clockwise seen from `last`.
@@ -118,7 +119,7 @@ def turned(profile: Sequence[tuple[float, float]] | np.ndarray) -> Solid:
 
 
 def swept(
-    path: np.ndarray, half_widths: np.ndarray, across: Sequence[float], roundness: float = 1.0
+    path: np.ndarray, half_widths: np.ndarray, across: Vector, roundness: float = 1.0
 ) -> Solid:
     """A rod along a plane curve, flat at its ends.
 
@@ -142,7 +143,7 @@ def swept(
     return lofted(path[0], rings, path[-1])
 
 
-def block(extents: Sequence[float], radius: float) -> Solid:
+def block(extents: Vector, radius: float) -> Solid:
     """A box of extents [3] about the origin whose edges are rounded with a radius (m)."""
     # A sphere that is pulled apart: between its halves the flat sides open.
     rows, sides = 8, 24
@@ -186,6 +187,6 @@ def bow(start: np.ndarray, end: np.ndarray, height: float, count: int) -> np.nda
     return middle + half * np.cos(t) + height * np.sin(t) * np.array([1.0, 0.0, 0.0])
 
 
-def line(start: Sequence[float], end: Sequence[float], count: int) -> np.ndarray:
+def line(start: Vector, end: Vector, count: int) -> np.ndarray:
     """[count, 3] points from one to another."""
     return np.linspace(start, end, count)

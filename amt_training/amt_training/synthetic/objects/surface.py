@@ -28,6 +28,7 @@ class Surface:
 
         self.vertices = np.array(vertices, np.float64, order="C")
         self.faces = np.array(faces, np.int64, order="C")
+        self._low, self._high = self.vertices.min(axis=0), self.vertices.max(axis=0)
         self._tree = igl.AABB()
         self._tree.init(self.vertices, self.faces)
         self._winding = igl.FastWindingNumberBVH()
@@ -45,8 +46,11 @@ class Surface:
 
     def inside(self, points: np.ndarray) -> np.ndarray:
         """[N] bool: are points [N, 3] inside?"""
-        points = np.ascontiguousarray(points, np.float64)
-        return self._winding.winding_number(points) > 0.5
+        # Few points are in the bounding box, and the winding number takes most of the time.
+        found = ((points > self._low) & (points < self._high)).all(axis=1)
+        candidates = np.ascontiguousarray(points[found], np.float64)
+        found[found] = self._winding.winding_number(candidates) > 0.5
+        return found
 
     def __reduce__(self) -> tuple[type[Surface], tuple[np.ndarray, np.ndarray]]:
         # libigl's trees cannot be pickled; they are quickly made again.
