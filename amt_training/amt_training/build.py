@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,11 +17,13 @@ from amt_perception.model.amt import Amt
 from amt_perception.model.baseline import TINY_BASELINE, BaselineConfig, BaselineModel
 from amt_perception.model.config import SIZES, AmtConfig
 from amt_perception.model.transition import TransitionConfig, TransitionRefiner
+from amt_training.data.factory import object_classes
 from amt_training.data.sample import HandDataset
 from amt_training.data.settings import ShardsSettings, ToySettings
 from amt_training.data.targets import TargetBuilder
 from amt_training.losses.total import AmtLoss
 from amt_training.settings import ModelSettings, TrainSettings
+from amt_training.synthetic.settings import WorldSettings
 from amt_training.tasks.single_frame import SingleFrameTask
 from amt_training.tasks.temporal import TemporalTask, stage_two_model
 from amt_training.tasks.transition import TransitionTask
@@ -33,6 +36,8 @@ MODELS: dict[str, ModelConfig] = {
     "transition": TransitionConfig(),
 }
 """Configurations by `model.size`."""
+_OF_THE_GENERIC_HAND = (ToySettings, WorldSettings, ShardsSettings)
+"""Data that needs no hand model of the user's; whose hands are in shards, only the user knows."""
 
 
 def hand_models(mano_folder: str | None, data: Any) -> dict[Side, HandModelData]:
@@ -41,7 +46,7 @@ def hand_models(mano_folder: str | None, data: Any) -> dict[Side, HandModelData]
     Raises AmtError when the folder lacks MANO's files, or the data set is labelled with MANO and no
     folder is given: the generic hand would read its labels wrongly.
     """
-    if mano_folder is None and not isinstance(data, (ToySettings, ShardsSettings)):
+    if mano_folder is None and not isinstance(data, _OF_THE_GENERIC_HAND):
         raise AmtError(
             f"data={data.kind} is labelled with MANO: register at mano.is.tue.mpg.de and give the "
             "folder with MANO_RIGHT.pkl and MANO_LEFT.pkl as mano_folder=FOLDER"
@@ -70,6 +75,9 @@ def build_task(
     checkpoint are missing.
     """
     config, right = model_configuration(settings.model), hands[Side.RIGHT]
+    classes = object_classes(settings.data)
+    if classes is not None and not isinstance(config, TransitionConfig):
+        config = replace(config, object_classes=classes)
     torch.manual_seed(settings.trainer.seed)
     if isinstance(config, TransitionConfig):
         return TransitionTask(TransitionRefiner(config))

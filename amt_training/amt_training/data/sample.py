@@ -69,6 +69,31 @@ class ContactLabel:
 
 
 @dataclass(frozen=True)
+class ExactTruth:
+    """What is known of a picture and a hand in it when both were made."""
+
+    depth: np.ndarray
+    """[H, W] float32 z in the camera's frame (m); infinite where nothing is."""
+    mask: np.ndarray
+    """[H, W] uint8: what each pixel shows, in the data set's own numbers."""
+    object_masks: tuple[int, ...]
+    """The number in the mask of each of `HandSample.objects`."""
+    keypoints: np.ndarray
+    """[21, 2] the joints in the picture (pixels)."""
+    vertices: np.ndarray
+    """[778, 3] of the hand (m)."""
+    part_distance: np.ndarray
+    """[6] signed distance of each of HAND_PARTS to the nearest object (m), negative inside;
+    infinite without objects."""
+    part_on_hand: np.ndarray
+    """[6, 3] the vertex of each part that is nearest (m)."""
+    part_on_object: np.ndarray
+    """[6, 3] the point of the object's surface that is nearest to it (m)."""
+    activity: str
+    """What the hand does, such as grasp."""
+
+
+@dataclass(frozen=True)
 class HandSample:
     """One hand in one picture."""
 
@@ -88,6 +113,7 @@ class HandSample:
     objects: tuple[ObjectLabel, ...] | None = None
     """None when nobody annotated objects; empty when there are none."""
     contact: ContactLabel | None = None
+    exact: ExactTruth | None = None
 
 
 @dataclass(frozen=True)
