@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ from amt_perception.model.amt import Amt
 from amt_perception.model.baseline import TINY_BASELINE, BaselineConfig, BaselineModel
 from amt_perception.model.config import SIZES, AmtConfig
 from amt_perception.model.transition import TransitionConfig, TransitionRefiner
+from amt_training.data.factory import object_classes
 from amt_training.data.sample import HandDataset
 from amt_training.data.settings import ShardsSettings, ToySettings
 from amt_training.data.targets import TargetBuilder
@@ -73,6 +75,9 @@ def build_task(
     checkpoint are missing.
     """
     config, right = model_configuration(settings.model), hands[Side.RIGHT]
+    classes = object_classes(settings.data)
+    if classes is not None and not isinstance(config, TransitionConfig):
+        config = replace(config, object_classes=classes)
     torch.manual_seed(settings.trainer.seed)
     if isinstance(config, TransitionConfig):
         return TransitionTask(TransitionRefiner(config))
