@@ -50,7 +50,8 @@ class ObjectLabel:
     """An object in the picture."""
 
     class_index: int
-    """Index into `AmtConfig.object_classes`."""
+    """Which model, an index into `HandDataset.object_models`: its own class, index into
+    `AmtConfig.object_classes`, unless the model names another."""
     pose: np.ndarray
     """[4, 4] from the object's frame to the camera's."""
 
@@ -91,7 +92,7 @@ class HandSample:
 
 @dataclass(frozen=True)
 class ObjectModel:
-    """What is known of a class of objects."""
+    """What is known of an object."""
 
     points: np.ndarray
     """[P, 3] on the surface, in the object's frame (m)."""
@@ -101,6 +102,9 @@ class ObjectModel:
     """[K, 3, 3] turns after which it looks the same, the identity among them."""
     symmetry_axis: np.ndarray = field(default_factory=lambda: np.zeros(3))
     """[3] unit axis about which any turn leaves its look unchanged; zero for none."""
+    object_class: int | None = None
+    """The class that the network learns for it, an index into `AmtConfig.object_classes`; None for
+    its own index."""
 
 
 class HandDataset(Protocol):
@@ -116,7 +120,7 @@ class HandDataset(Protocol):
 
     @property
     def object_models(self) -> Mapping[int, ObjectModel]:
-        """By class index: all that occur, or none when a mesh is not at hand."""
+        """By `ObjectLabel.class_index`: all that occur, or none when a mesh is not at hand."""
 
     @property
     def entries(self) -> Sequence[Entry]:
