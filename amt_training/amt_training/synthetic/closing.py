@@ -16,7 +16,7 @@ from amt_training.synthetic.objects.surface import Surface
 
 PRESS_M = 0.0006
 """How far flesh gives way where it touches."""
-_STEPS = (14, 8, 8)
+_STEPS = (11, 7, 6)
 """Positions tried along the way of a finger, and then of its outer joints."""
 _REFINEMENTS = 4
 
@@ -32,29 +32,25 @@ class Closing:
         self._surface = surface
         self._place = rotation, wrist
 
-    def angles(
-        self,
-        start: np.ndarray,
-        end: np.ndarray,
-        idle: np.ndarray,
+    def close(
+        self, angles: np.ndarray, end: np.ndarray, fingers: Sequence[int], idle: np.ndarray
     ) -> np.ndarray:
-        """[15, 3] angles where the fingers have closed; the thumb last, around the fingers.
+        """[15, 3] angles after some fingers have closed, from angles [15, 3] on.
 
-        start, end: [15, 3] angles of the open and of the closed hand; idle: [5] share of the way
-        that a finger goes which meets nothing.
+        end: [15, 3] of the closed hand; fingers: from 0, the thumb; the thumb stops at the other
+        fingers, too. idle: [5] share of its way that a finger goes which meets nothing.
         """
         share = np.zeros(15)
-        for fingers in ([1, 2, 3, 4], [THUMB]):
-            moving = np.array(fingers)
-            for level in range(3):
-                met = self._close(start, end, share, moving, level)
-                if level == 0:
-                    nothing = moving[~met]
-                    share[FINGER_JOINTS[nothing] - 1] = idle[nothing, None]
-                    moving = moving[met]
-                if not len(moving):
-                    break
-        return start + share[:, None] * (end - start)
+        moving = np.array(fingers)
+        for level in range(3):
+            met = self._close(angles, end, share, moving, level)
+            if level == 0:
+                nothing = moving[~met]
+                share[FINGER_JOINTS[nothing] - 1] = idle[nothing, None]
+                moving = moving[met]
+            if not len(moving):
+                break
+        return angles + share[:, None] * (end - angles)
 
     def _close(
         self, start: np.ndarray, end: np.ndarray, share: np.ndarray, fingers: np.ndarray, level: int
@@ -64,10 +60,12 @@ class Closing:
         Of the joints that meet nothing, `share` is at its end.
         """
         joints = FINGER_JOINTS[fingers, level:]
-        skin = self._flesh.only(np.isin(self._flesh.bone, joints))
+        # What of the skin can meet something: not the back of the fingers.
+        skin = self._flesh.only(np.isin(self._flesh.bone, joints) & (self._flesh.palmar > -0.3))
+        coarse = skin.only(np.arange(len(skin.bone)) % 2 == 0)
         others = [int(f) for f in range(1, 5)] if THUMB in fingers else []
 
-        def gaps(way: np.ndarray) -> np.ndarray:
+        def gaps(way: np.ndarray, skin: Flesh) -> np.ndarray:
             """[K, F] smallest gap of each finger at so much [K, F] of its remaining way."""
             shares = np.repeat(share[None], len(way), axis=0)
             at = joints - 1
@@ -75,7 +73,7 @@ class Closing:
             return self._gaps(start + shares[..., None] * (end - start), skin, fingers, others)
 
         way = np.linspace(0.0, 1.0, _STEPS[level])
-        found = gaps(np.repeat(way[:, None], len(fingers), axis=1)) + PRESS_M
+        found = gaps(np.repeat(way[:, None], len(fingers), axis=1), coarse) + PRESS_M
         touching = found < 0.0
         met = touching.any(axis=0)
         first = touching.argmax(axis=0)
@@ -87,7 +85,7 @@ class Closing:
             # Between the chord and the middle: the chord alone may creep from one end.
             chord = gap_low / np.maximum(gap_low - gap_high, 1e-9)
             middle = low + np.clip(chord, 0.15, 0.85) * (high - low)
-            gap = gaps(middle[None])[0] + PRESS_M
+            gap = gaps(middle[None], skin)[0] + PRESS_M
             touches = gap < 0.0
             high, gap_high = np.where(touches, middle, high), np.where(touches, gap, gap_high)
             low, gap_low = np.where(touches, low, middle), np.where(touches, gap_low, gap)

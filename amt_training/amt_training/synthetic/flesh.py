@@ -50,6 +50,8 @@ class Flesh:
         """[N] MANO's joint that each vertex follows most."""
         self.finger = _FINGER_OF_JOINT[self.bone]
         """[N] thumb to pinky from 0; -1 for the palm."""
+        self.palmar: np.ndarray
+        """[N] for a finger's vertices: cosine of the angle about the bone from where it flexes to."""
         self._weights = data.weights
         self._skin = data.v_template + data.shapedirs @ shape
         self._correctives = data.posedirs
@@ -57,12 +59,12 @@ class Flesh:
         self._rest = joints - joints[0]
         self._skin = self._skin - joints[0]
         self._tips = tips - joints[0]
-        self._radii = self._bone_radii()
+        self._radii, self.palmar = self._thickness()
 
     def only(self, chosen: np.ndarray) -> Flesh:
         """The same hand with fewer vertices. chosen: [778] bool."""
         part = copy.copy(self)
-        for name in ("bone", "finger", "_weights", "_skin", "_correctives"):
+        for name in ("bone", "finger", "palmar", "_weights", "_skin", "_correctives"):
             setattr(part, name, getattr(self, name)[chosen])
         return part
 
@@ -130,18 +132,26 @@ class Flesh:
             joints[:, child] = joints[:, parent] + (turns[:, parent] @ bone)[..., 0]
         return local, turns, joints
 
-    def _bone_radii(self) -> np.ndarray:
-        """[5, 3] how thick the flesh is around each finger's bones."""
-        radii = np.empty((5, 3))
+    def _thickness(self) -> tuple[np.ndarray, np.ndarray]:
+        """[5, 3] thickness (m) around each finger's bones, and [N] how far round towards the palm.
+
+        The second is the cosine of the angle, about its bone, from where flexion goes.
+        """
+        radii, palmar = np.empty((5, 3)), np.zeros(len(self._skin))
         for finger, joints in enumerate(FINGER_JOINTS):
             points = np.vstack([self._rest[joints], self._tips[finger]])
             for level, joint in enumerate(joints):
+                mine = self.bone == joint
                 axis = points[level + 1] - points[level]
-                offset = self._skin[self.bone == joint] - points[level]
+                offset = self._skin[mine] - points[level]
                 along = np.clip(offset @ axis / (axis @ axis), 0.0, 1.0)
                 offset -= along[:, None] * axis
-                radii[finger, level] = np.median(np.linalg.norm(offset, axis=1))
-        return radii
+                length = np.linalg.norm(offset, axis=1)
+                inwards = np.cross(self.limits.axes[joint - 1, :, 0], axis)
+                radii[finger, level] = np.median(length)
+                cosine = offset @ inwards / np.linalg.norm(inwards)
+                palmar[mine] = cosine / np.maximum(length, 1e-9)
+        return radii, palmar
 
 
 def fingertips(fingers: np.ndarray) -> np.ndarray:

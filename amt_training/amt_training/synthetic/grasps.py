@@ -38,7 +38,10 @@ _POWER = 0.6
 """Share of the grasps with the palm against the object."""
 _HANDLE = 0.8
 """Share of the grasps by the handle, where there is one."""
-_FOREARM_M = 0.27
+_THUMB_TRIES = 3
+"""Ways to close that a thumb tries which does not reach."""
+_THUMB_M = 0.011
+"""Half as thick as a thumb, with some air."""
 
 
 class Posture(NamedTuple):
@@ -59,8 +62,8 @@ class Posture(NamedTuple):
 
 
 WRAP_OPEN, WRAP_CLOSED = (
-    Posture((0, 8, 5), (48, 22, -5, -10, -10)),
-    Posture((88, 105, 75), (58, -35, -30, 50, 70)),
+    Posture((0, 8, 5), (50, 22, 8, -22, -18)),
+    Posture((88, 105, 75), (58, -38, -28, 58, 78)),
 )
 PINCH_OPEN, PINCH_CLOSED = (
     Posture((15, 25, 12), (40, 14, -15, -5, 5)),
@@ -103,10 +106,14 @@ def grasp(
     if place is None:
         return None
     idle = np.clip(idle + random.normal(0.0, 0.06, 5), 0.0, 1.0)
-    angles = Closing(flesh, surface, *place).angles(start, end, idle)
-    if not _holds(flesh, surface, angles, place):
-        return None
-    return flesh.hand(angles, *place, elbow=elbow_of(data.side, *place, random))
+    closing = Closing(flesh, surface, *place)
+    closed = closing.close(start, end, range(INDEX, PINKY + 1), idle)
+    for _ in range(_THUMB_TRIES):
+        angles = closing.close(closed, end, [THUMB], idle)
+        if _holds(flesh, surface, angles, place):
+            return flesh.hand(angles, *place, elbow=elbow_of(data.side, *place, random))
+        end = _other_thumb(end, flesh, random)
+    return None
 
 
 def elbow_of(
@@ -168,6 +175,15 @@ def _varied(
     return both[0], both[1]
 
 
+def _other_thumb(end: np.ndarray, flesh: Flesh, random: np.random.Generator) -> np.ndarray:
+    """A closed hand [15, 3] whose thumb goes another way."""
+    joints = FINGER_JOINTS[THUMB] - 1
+    end = end.copy()
+    end[joints[0]] = np.radians(random.uniform((30.0, -45.0, -40.0), (60.0, 0.0, 15.0)))
+    end[joints[1:], 0] = np.radians(random.uniform((10.0, 10.0), (60.0, 80.0)))
+    return np.clip(end, flesh.limits.lower, flesh.limits.upper)
+
+
 def _palm_place(
     flesh: Flesh,
     start: np.ndarray,
@@ -194,19 +210,20 @@ def _palm_place(
     palm, width = palms[one], widths[one]
 
     # The long axis goes from the root of the index finger to the heel of the hand, more or less.
-    tilt = Rotation.from_rotvec(random.uniform(-0.1, 0.5) * palm)
+    tilt = random.uniform(-0.1, 0.5)
     along = points @ long
     room = max(0.5 * np.ptp(along) - 0.04, 0.0)
     place = 0.5 * (along.min() + along.max()) + random.uniform(-room, room)
     aim = centre + (place - centre @ long) * long
 
     side = flesh.data.side
-    thumb = tilt.apply(long)
-    sign = 1.0 if side == Side.RIGHT else -1.0
-    rotation = hand_rotation(side, sign * np.cross(palm, thumb), palm)
-    knuckles = flesh.fingers(start[None], np.eye(3), np.zeros(3))[0, INDEX:, 0].mean(axis=0)
-    knuckles = palm_directions(side).T @ knuckles
-    reach = max(knuckles[0] - random.uniform(0.002, 0.025), 0.04 + 0.5 * width)
+    straight = np.cross(palm, long) * (1.0 if side == Side.RIGHT else -1.0)
+    rotation = hand_rotation(side, np.cos(tilt) * straight + np.sin(tilt) * long, palm)
+    # In palm coordinates: near the knuckles, and past the open thumb.
+    own = flesh.fingers(start[None], np.eye(3), np.zeros(3))[0] @ palm_directions(side)
+    knuckles = own[INDEX:, 0].mean(axis=0)
+    past_thumb = own[THUMB, 2:, 0].max() + _THUMB_M + 0.5 * width
+    reach = max(knuckles[0] - random.uniform(0.002, 0.025), past_thumb)
     held = rotation @ palm_directions(side) @ [reach, 0.0, knuckles[2]]
     far = aim - held - 0.16 * palm
     return _moved_in(flesh, start, Place(rotation, far), palm, surface, random)
