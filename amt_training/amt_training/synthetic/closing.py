@@ -19,6 +19,7 @@ PRESS_M = 0.0006
 _STEPS = (11, 7, 6)
 """Positions tried along the way of a finger, and then of its outer joints."""
 _REFINEMENTS = 4
+_NEAR_M = 0.008
 
 
 class Closing:
@@ -31,6 +32,8 @@ class Closing:
         self._flesh = flesh
         self._surface = surface
         self._place = rotation, wrist
+        low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
+        self._middle, self._half = 0.5 * (low + high), 0.5 * (high - low)
 
     def close(
         self, angles: np.ndarray, end: np.ndarray, fingers: Sequence[int], idle: np.ndarray
@@ -60,8 +63,9 @@ class Closing:
         Of the joints that meet nothing, `share` is at its end.
         """
         joints = FINGER_JOINTS[fingers, level:]
-        # What of the skin can meet something: not the back of the fingers.
-        skin = self._flesh.only(np.isin(self._flesh.bone, joints) & (self._flesh.palmar > -0.3))
+        # The back of a finger meets nothing; a thumb moves sideways, too.
+        meets = (self._flesh.palmar > -0.3) | (self._flesh.finger == THUMB)
+        skin = self._flesh.only(np.isin(self._flesh.bone, joints) & meets)
         coarse = skin.only(np.arange(len(skin.bone)) % 2 == 0)
         others = [int(f) for f in range(1, 5)] if THUMB in fingers else []
 
@@ -99,9 +103,12 @@ class Closing:
         """[K, F] smallest signed distance of each finger's skin to the object and to the others."""
         points = skin.vertices(angles, *self._place)
         flat = points.reshape(-1, 3)
-        distance, _ = self._surface.distance(flat)
+        # Far outside of the object's box, the distance to the box says enough.
+        distance = np.linalg.norm(np.maximum(abs(flat - self._middle) - self._half, 0.0), axis=1)
+        near = distance < _NEAR_M
+        distance[near], _ = self._surface.distance(flat[near])
         if others:
             still = self._flesh.fingers(angles[:1], *self._place)[0]
-            distance = np.minimum(distance, self._flesh.gaps(flat, still, list(others)))
+            distance = np.minimum(distance, self._flesh.gaps(flat, still, list(others)).min(axis=1))
         distance = distance.reshape(points.shape[:2])
         return np.stack([distance[:, skin.finger == one].min(axis=1) for one in fingers], axis=1)

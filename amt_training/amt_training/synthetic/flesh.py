@@ -20,6 +20,7 @@ from amt_training.synthetic.scene import Hand
 FINGER_JOINTS = np.array([[13, 14, 15], [1, 2, 3], [4, 5, 6], [10, 11, 12], [7, 8, 9]])
 """[5, 3] MANO's joints of each finger, thumb to pinky, from the base."""
 THUMB, INDEX, MIDDLE, RING, PINKY = range(5)
+_APART_M = 0.004
 _FINGER_OF_JOINT = np.array([-1, 1, 1, 1, 2, 2, 2, 4, 4, 4, 3, 3, 3, 0, 0, 0])
 
 
@@ -60,6 +61,7 @@ class Flesh:
         self._skin = self._skin - joints[0]
         self._tips = tips - joints[0]
         self._radii, self.palmar = self._thickness()
+        self._apart: np.ndarray | None = None
 
     def only(self, chosen: np.ndarray) -> Flesh:
         """The same hand with fewer vertices. chosen: [778] bool."""
@@ -97,7 +99,7 @@ class Flesh:
         return points @ rotation.T + np.expand_dims(wrist, -2)
 
     def gaps(self, points: np.ndarray, fingers: np.ndarray, others: list[int]) -> np.ndarray:
-        """[P] signed distance (m) of points [P, 3] to the flesh of some fingers, as round rods.
+        """[P, O] signed distance (m) of points [P, 3] to the flesh of O fingers, as round rods.
 
         fingers: [5, 4, 3] as `fingers` gives them; others: which fingers, from 0.
         """
@@ -107,8 +109,23 @@ class Flesh:
         along = np.einsum("psd,sd->ps", offset, axis) / (axis**2).sum(axis=1)
         offset -= np.clip(along, 0.0, 1.0)[..., None] * axis
         distance = np.linalg.norm(offset, axis=2) - self._radii[others].ravel()
-        nearest: np.ndarray = distance.min(axis=1)
-        return nearest
+        return distance.reshape(len(points), len(others), 3).min(axis=2)
+
+    def self_gap(self, angles: np.ndarray) -> float:
+        """Smallest gap (m) between parts of the hand that are apart when it is open; negative
+        where one is in the other. angles: [15, 3]."""
+        still, zero = np.eye(3), np.zeros(3)
+        if self._apart is None:
+            opened = np.zeros((1, 15, 3))
+            gaps = self.gaps(
+                self.vertices(opened, still, zero)[0],
+                self.fingers(opened, still, zero)[0],
+                list(range(5)),
+            )
+            self._apart = (gaps > _APART_M) & (self.finger[:, None] != np.arange(5))
+        points = self.vertices(angles[None], still, zero)[0]
+        gaps = self.gaps(points, self.fingers(angles[None], still, zero)[0], list(range(5)))
+        return float(gaps[self._apart].min())
 
     def hand(
         self, angles: np.ndarray, rotation: np.ndarray, wrist: np.ndarray, elbow: np.ndarray

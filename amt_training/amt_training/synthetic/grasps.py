@@ -62,8 +62,8 @@ class Posture(NamedTuple):
 
 
 WRAP_OPEN, WRAP_CLOSED = (
-    Posture((0, 8, 5), (50, 22, 8, -22, -18)),
-    Posture((88, 105, 75), (58, -38, -28, 58, 78)),
+    Posture((0, 8, 5), (56, 25, 15, 2, 0)),
+    Posture((88, 105, 75), (56, -42, -28, 25, 40)),
 )
 PINCH_OPEN, PINCH_CLOSED = (
     Posture((15, 25, 12), (40, 14, -15, -5, 5)),
@@ -180,7 +180,7 @@ def _other_thumb(end: np.ndarray, flesh: Flesh, random: np.random.Generator) -> 
     joints = FINGER_JOINTS[THUMB] - 1
     end = end.copy()
     end[joints[0]] = np.radians(random.uniform((30.0, -45.0, -40.0), (60.0, 0.0, 15.0)))
-    end[joints[1:], 0] = np.radians(random.uniform((10.0, 10.0), (60.0, 80.0)))
+    end[joints[1:], 0] = np.radians(random.uniform((0.0, 0.0), (55.0, 70.0)))
     return np.clip(end, flesh.limits.lower, flesh.limits.upper)
 
 
