@@ -112,6 +112,7 @@ def read_mesh(path: Path) -> SyntheticObject:
         )
     if extents.min() < 1e-3 * extents.max():
         raise AmtError(f"{path} is flat; give a mesh that encloses a volume")
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
     if mesh.is_watertight and mesh.volume < 0.0:
         raise AmtError(f"{path} is inside out; turn its triangles counter-clockwise from outside")
     mesh.remove_unreferenced_vertices()
@@ -129,7 +130,6 @@ def _load(path: Path) -> Trimesh:
         raise AmtError(f"there is no mesh {path}; correct the path in meshes")
     try:
         mesh = trimesh.load_mesh(path, process=False, skip_materials=True)
-        mesh.merge_vertices(merge_tex=True, merge_norm=True)
     except Exception as error:  # a damaged mesh can raise anything
         reason = " ".join(str(error).split())
         raise AmtError(
