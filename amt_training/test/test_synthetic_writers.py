@@ -3,12 +3,17 @@
 import io
 import json
 import pickle
+import sys
+from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import webdataset
+from rosbags.highlevel import AnyReader
+from scipy.spatial.transform import Rotation
 
 from amt_perception.camera.crop import crop_affine
 from amt_perception.hand.generic import generic_hand
@@ -21,10 +26,10 @@ from amt_training.data.crops import StoredCrop
 from amt_training.data.labels import label_row, stack_labels
 from amt_training.data.sample import UnlabelledError
 from amt_training.data.settings import DATA_SETS
-from amt_training.data.shard_samples import DEPTH_UNIT_M, decode_depth
+from amt_training.data.shard_samples import DEPTH_UNIT_M, decode_depth, decode_picture
 from amt_training.data.shards import ShardDataset, shard_file
 from amt_training.data.targets import TargetBuilder
-from amt_training.synthetic import look, shards
+from amt_training.synthetic import bags, look, shards
 from amt_training.synthetic.__main__ import main
 from amt_training.synthetic.dataset import (
     NEAR_M,
@@ -33,6 +38,7 @@ from amt_training.synthetic.dataset import (
     hand_sample,
     settings_digest,
 )
+from amt_training.synthetic.messages import type_store
 from amt_training.synthetic.scene import FIRST_OBJECT, LEFT_HAND, RIGHT_HAND, Touch
 from amt_training.synthetic.settings import WorldSettings
 from amt_training.synthetic.truth import hand_joints, hand_mesh, perfect_estimate
@@ -51,7 +57,7 @@ def flat_worlds(monkeypatch):
         values = {"objects": SMALL.objects, "width": SMALL.width, "height": SMALL.height}
         return FlatWorld(replace(settings, **values), part)
 
-    for module in (look, shards):
+    for module in (bags, look, shards):
         monkeypatch.setattr(module, "World", world)
 
 
@@ -258,3 +264,76 @@ def test_contacts_name_their_objects():
 def test_mistakes_end_in_one_sentence(words, sentence, flat_worlds, tmp_path):
     message = command(words)
     assert sentence in message and "\n" not in message
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_bags_hold_images_and_their_truth(tmp_path, flat_worlds, compressed):
+    words = ["bags", "--scenes", 3, "--frames", 3, "--workers", 0, "--out", tmp_path]
+    assert command([*words, "--compressed"] if compressed else words) == 0
+    bag = tmp_path / "test_000002"
+    world = FlatWorld(replace(SMALL, frames=3), "test")
+    shots = list(world.shots(2))
+    times = [1_000_000_000, 1_033_333_333, 1_066_666_667]
+    found = defaultdict(list)
+    with AnyReader([bag], default_typestore=type_store()) as reader:
+        assert reader.duration == 66_666_668 and reader.message_count == 3 * 6
+        for connection, time, data in reader.messages():
+            message = reader.deserialize(data, connection.msgtype)
+            stamp = message.header.stamp
+            assert stamp.sec * 10**9 + stamp.nanosec == time
+            assert message.header.frame_id == "camera_optical_frame"
+            found[connection.topic].append((time, message))
+    images = found[bags.COMPRESSED_IMAGE if compressed else bags.IMAGE]
+    for frame, shot in enumerate(shots):
+        time, image = images[frame]
+        assert time == times[frame]
+        if compressed:
+            pixels, error = decode_picture(image.data.tobytes()), 3.0
+        else:
+            pixels, error = image.data.reshape(image.height, image.width, 3), 0.0
+        assert np.abs(pixels.astype(int) - shot.picture.image).mean() <= error
+        camera = found[bags.CAMERA_INFO][frame][1]
+        np.testing.assert_array_equal(camera.k.reshape(3, 3), shot.camera.matrix)
+        for place, hand in enumerate(shot.moment.hands):
+            time, message = found[bags.TRUE_HANDS][2 * frame + place]
+            assert time == times[frame] and message.side == hand.side
+            joints = [(point.x, point.y, point.z) for point in message.joints]
+            np.testing.assert_array_equal(joints, hand_joints(hand))
+            np.testing.assert_allclose(message.mano_pose, hand.pose.ravel(), atol=1e-6)
+        objects = found[bags.TRUE_OBJECTS][frame][1].objects
+        assert [one.class_id for one in objects] == ["can", "box"]
+        for one, true in zip(objects, shot.moment.objects, strict=True):
+            place, turn = one.pose.pose.position, one.pose.pose.orientation
+            np.testing.assert_allclose((place.x, place.y, place.z), true.pose[:3, 3])
+            matrix = Rotation.from_quat((turn.x, turn.y, turn.z, turn.w)).as_matrix()
+            np.testing.assert_allclose(matrix, true.pose[:3, :3], atol=1e-12)
+        contacts = found[bags.TRUE_CONTACTS][frame][1].contacts
+        distances = np.concatenate([touch.distance for touch in shot.touches])
+        np.testing.assert_allclose([one.distance for one in contacts], distances, rtol=1e-6)
+
+
+def test_bags_speak_the_installed_messages():
+    """The hashes by which ROS 2 tells types apart are those of the built amt_msgs."""
+    amt_msgs = pytest.importorskip("amt_msgs.msg")
+    for name in ("HandPose", "ObjectPoseArray", "ContactArray"):
+        file = Path(sys.prefix, "share/amt_msgs/msg", f"{name}.json")
+        if not file.is_file():
+            pytest.skip(f"{amt_msgs.__file__} is not of this environment")
+        full = f"amt_msgs/msg/{name}"
+        hashes = {
+            one["type_name"]: one["hash_string"]
+            for one in json.loads(file.read_text())["type_hashes"]
+        }
+        assert type_store().hash_rihs01(full) == hashes[full]
+
+
+def test_a_folder_of_another_world_is_refused(tmp_path, flat_worlds):
+    words = ["bags", "--scenes", 1, "--workers", 0, "--out", tmp_path]
+    assert command([*words, "--frames", 1]) == 0
+    made = next(tmp_path.glob("*/*.mcap")).stat().st_mtime_ns
+    assert command([*words, "--frames", 1]) == 0
+    assert next(tmp_path.glob("*/*.mcap")).stat().st_mtime_ns == made  # whole: left as it is
+    assert "another world" in command([*words, "--frames", 2])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".lock", "test_000000", "world.json",
+    ]  # fmt: skip
