@@ -12,11 +12,12 @@ import sys
 from amt_perception.command_line import OneSentenceParser
 from amt_perception.errors import AmtError
 from amt_training.configuration import INTERRUPTED
-from amt_training.synthetic import bags, look, shards
+from amt_training.synthetic import bags, check, look, shards
 
 COMMANDS = {
     "look": (look, "a picture of some scenes with their truth: begin here"),
     "shards": (shards, "pictures and truth of each hand, to train on (WebDataset)"),
+    "check": (check, "whether pictures and labels of random scenes agree"),
     "bags": (bags, "sequences as ROS 2 bags with topics for the truth (MCAP)"),
 }
 
