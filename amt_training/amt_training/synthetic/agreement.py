@@ -31,7 +31,7 @@ LEAST_FACING = 0.5
 """Depth is compared where the surface is turned by up to 60 degrees from the camera."""
 LARGEST_STEP_M = 0.01
 """More between neighbouring pixels is an edge of something."""
-_SAMPLES, _NEAR_SAMPLES = 20_000, 6
+_SAMPLES, _NEAR_SAMPLES = 40_000, 10
 _WRIST, _INDEX, _PINKY, _THUMB = 0, 5, 17, 1
 """Among the 21 joints."""
 
@@ -74,9 +74,7 @@ def hand_depth_errors(shot: Shot, hand: Hand, mesh: np.ndarray) -> np.ndarray:
     normals = vertex_normals(Mesh(mesh, faces, np.empty(0)))
     hidden = first_hits(mesh, faces, mesh) < mesh[:, 2] - COVERED_M
     chosen = free & ~hidden
-    return depth_errors(
-        shot.camera, shot.picture, mask_number(hand), mesh[chosen], normals[chosen]
-    )
+    return depth_errors(shot.camera, shot.picture, mask_number(hand), mesh[chosen], normals[chosen])
 
 
 def object_depth_errors(
@@ -187,9 +185,7 @@ class Measure:
         return total
 
 
-def touch_errors(
-    touch: Touch, hand: Hand, mesh: np.ndarray, distances: np.ndarray
-) -> np.ndarray:
+def touch_errors(touch: Touch, hand: Hand, mesh: np.ndarray, distances: np.ndarray) -> np.ndarray:
     """[6] by how much each part's touch is wrong (m): the worst of four errors.
 
     mesh [778, 3]; distances [778] of its vertices to the nearest object, measured, infinite without
@@ -227,7 +223,7 @@ def is_side(joints: np.ndarray, side: Side) -> bool:
 
 @lru_cache(maxsize=1)
 def _free_of_forearm() -> np.ndarray:
-    """[778] bool: vertices that the drawn forearm does not bend. They are the same on both sides."""
+    """[778] bool: vertices that the drawn forearm does not bend, the same on both sides."""
     data = generic_hand(Side.RIGHT)
     free: np.ndarray = hand_and_forearm(data).weights[: len(data.v_template), FOREARM] == 0.0
     return free

@@ -111,16 +111,20 @@ def check(world: World, count: int, seed: int = 0) -> CheckResult:
         raise AmtError(f"there are {len(world)} scenes of {world.part}, not {count}; ask for fewer")
     scenes = np.random.default_rng(seed).choice(len(world), count, replace=False).tolist()
     bar = tqdm(scenes, desc="check", unit="scene")
-    return check_shots(((scene, shot) for scene in bar for shot in world.shots(scene)), world.library)
+    return check_shots(
+        ((scene, shot) for scene in bar for shot in world.shots(scene)), world.library
+    )
 
 
 def check_shots(shots: Iterable[tuple[int, Shot]], library: ObjectLibrary) -> CheckResult:
     """Look at shots, each with the number of its scene, of objects of a library."""
     found = _Findings()
     measures: dict[int, Measure] = {}
-    counts = np.zeros(3, int)
+    pictures = hands = objects = 0
     for scene, shot in shots:
-        counts += 1, len(shot.moment.hands), len(shot.moment.objects)
+        pictures += 1
+        hands += len(shot.moment.hands)
+        objects += len(shot.moment.objects)
         for place, placed in enumerate(shot.moment.objects):
             one, model = library.objects[placed.number], library.models[placed.number]
             rotation, offset = placed.pose[:3, :3], placed.pose[:3, 3]
@@ -142,13 +146,15 @@ def check_shots(shots: Iterable[tuple[int, Shot]], library: ObjectLibrary) -> Ch
                 distances = np.minimum(distances, measures[placed.number].distance(local))
             found.add("touches", scene, touch_errors(touch, hand, mesh, distances))
     checks = (
-        found.shares(f"joints seen are within {JOINT_PIXELS} px of the hand", "joints", JOINT_SHARE),
+        found.shares(
+            f"joints seen are within {JOINT_PIXELS} px of the hand", "joints", JOINT_SHARE
+        ),
         found.errors("depth at hands' vertices", "hand's depth", DEPTH_M, DEPTH_SHARE),
         found.errors("depth on objects", "object's depth", DEPTH_M, DEPTH_SHARE),
         found.errors("touches and their distances", "touches", TOUCH_M, 1.0),
         found.shares("left is left, right is right", "side", 1.0),
     )
-    return CheckResult(*counts.tolist(), checks)
+    return CheckResult(pictures, hands, objects, checks)
 
 
 class _Findings:
@@ -173,11 +179,14 @@ class _Findings:
         """Of errors (m), of which as many as `least` says must be below a limit (m)."""
         values, scenes = self._joined(kind)
         sizes = np.abs(values)
-        figures = [float("nan")] * 3
-        if len(sizes):
-            figures = [1e3 * float(np.percentile(sizes, share)) for share in (50, 99, 100)]
+        median, p99, largest = (
+            1e3 * float(np.percentile(sizes, share, method="higher"))
+            if len(sizes)
+            else float("nan")
+            for share in (50, 99, 100)
+        )
         worst = int(scenes[sizes.argmax()]) if (sizes > limit).any() else -1
-        return Check(name, len(sizes), _share(sizes <= limit), least, *figures, worst)
+        return Check(name, len(sizes), _share(sizes <= limit), least, median, p99, largest, worst)
 
     def _joined(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
         if not self._values[kind]:
@@ -210,4 +219,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{table.title}\n\n{table.to_markdown()}\n\nfigures: {arguments.out}")
     if not result.passed:
         failed = ", ".join(one.name for one in result.checks if not one.passed)
-        raise AmtError(f"pictures and labels do not agree: {failed}; see {arguments.out}")
+        raise AmtError(
+            f"pictures and labels do not agree, or fewer than {_MANY} values were compared: "
+            f"{failed}; see {arguments.out}"
+        )
