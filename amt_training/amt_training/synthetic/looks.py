@@ -63,6 +63,8 @@ class Look:
     shadows: bool
     ambient: Colour
     """Brightness of the light from everywhere in red, green and blue, 0 to 1."""
+    wall: float
+    """How far behind the hands their shadow falls on the backdrop (m)."""
     backdrop: np.ndarray
     """[H, W, 3] uint8 RGB: what is behind everything."""
 
@@ -79,6 +81,7 @@ def random_look(random: np.random.Generator, settings: WorldSettings) -> Look:
         lamps=lamps,
         shadows=bool(random.random() < 0.9),
         ambient=ambient,
+        wall=float(np.exp(random.uniform(np.log(0.03), np.log(0.5)))),
         backdrop=random_backdrop(random, settings.width, settings.height),
     )
 
