@@ -47,8 +47,8 @@ def in_order(
     job: a function or an object of a module; it is sent to the workers once. workers: processes,
     or 0 to do it here. They come from a fork server, which has seen neither this process's threads
     nor its CUDA context. pin_memory: of the tensors in a result. Close the iterator, or exhaust it,
-    to end the workers. together: consecutive numbers that one worker does, for jobs that are quicker
-    after their neighbours. Raises the job's AmtError, and one when a worker is killed.
+    to end the workers. together: consecutive numbers that one worker does, for jobs that are
+    quicker after their neighbours. Raises the job's AmtError, and one when a worker is killed.
     """
     context = None
     if workers > 0:
@@ -57,7 +57,7 @@ def in_order(
     loader: DataLoader[Any] = DataLoader(
         _Jobs(job),
         batch_size=None,
-        sampler=_Endless(numbers, together),
+        sampler=_Endless(numbers, together if workers > 0 else 1),
         num_workers=workers,
         collate_fn=_as_it_is,
         multiprocessing_context=context,
