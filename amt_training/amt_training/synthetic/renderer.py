@@ -212,7 +212,8 @@ class WorldRenderer:
         for slot, placed in enumerate(moment.objects):
             geom, mesh = model.geom(f"slot {slot}").id, model.mesh(f"object {placed.number}").id
             model.geom_group[geom], model.geom_dataid[geom] = SHOWN, mesh
-            # MuJoCo's meshes have a frame of their own.
+            # MuJoCo's meshes have a frame of their own, which need not be the body's.
+            model.geom_sameframe[geom] = self._mujoco.mjtSameFrame.mjSAMEFRAME_NONE
             model.geom_pos[geom], model.geom_quat[geom] = (
                 model.mesh_pos[mesh],
                 model.mesh_quat[mesh],
