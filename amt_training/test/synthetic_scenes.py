@@ -68,7 +68,8 @@ class FlatWorld:
                 wrist = np.array([0.16 * place - 0.05, 0.01 * frame, 0.55])
                 hands.append(Hand(side, pose, shape, wrist, wrist + ELBOW))
             objects = []
-            for number, offset in ((2, (0.0, -0.1, 0.15)), (1, (0.04, 0.0, 0.05))):
+            first, second = self.library.objects
+            for number, offset in ((second, (0.0, -0.1, 0.15)), (first, (0.04, 0.0, 0.05))):
                 pose = np.eye(4)
                 pose[:3, :3] = turn.as_matrix()
                 pose[:3, 3] = hands[0].wrist + offset
