@@ -6,19 +6,25 @@ import cv2
 import numpy as np
 
 
+WOOD = np.array((1.0, 0.78, 0.56))
+
+Patch = tuple[np.ndarray, np.ndarray]
+"""Corners [N, 2] of a polygon (pixels) and its colour [3], 0 to 255."""
+
+
 def random_backdrop(random: np.random.Generator, width: int, height: int) -> np.ndarray:
     """[height, width, 3] uint8 RGB: one or two surfaces, things on them, and the room's light."""
     small = width // 2, height // 2
     picture = _surface(random, *small)
-    if random.random() < 0.6:  # a desk before a wall
+    if random.random() < 0.5:  # a desk before a wall
         edge = _soft_edge(random, *small)
         picture += edge * (_surface(random, *small) - picture)
-    light = 1.0 + random.uniform(0.0, 0.35) * fractal_noise(random, *small, 2.0)
+    light = 1.0 + random.uniform(0.0, 0.3) * fractal_noise(random, *small, 2.0)
     picture *= light[..., None]
     picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
     if random.random() < 0.75:
-        picture = _clutter(random, picture)
-    blur = random.choice((0.0, random.uniform(0.5, 6.0)))
+        _lay_things(random, picture)
+    blur = random.choice((0.0, random.uniform(0.5, 5.0)))
     if blur:
         picture = cv2.GaussianBlur(picture, (0, 0), blur)
     return np.clip(picture, 0.0, 255.0).astype(np.uint8)
@@ -44,11 +50,13 @@ def fractal_noise(random: np.random.Generator, width: int, height: int, slope: f
 
 def _surface(random: np.random.Generator, width: int, height: int) -> np.ndarray:
     """[height, width, 3] float32 of one material."""
-    colour = _material_colour(random)
     materials = (_painted, _stained, _wooden, _woven, _tiled)
     material = materials[random.integers(len(materials))]
+    colour = _material_colour(random)
+    if material is _wooden:
+        colour = (random.uniform(60.0, 225.0) * WOOD).astype(np.float32)
     shade = np.clip(material(random, width, height), -0.3, 1.3).astype(np.float32)
-    other = _material_colour(random) if random.random() < 0.3 else np.float32(0.75) * colour
+    other = np.float32(random.uniform(0.6, 0.95)) * colour
     return colour + shade[..., None] * (other - colour)
 
 
@@ -84,44 +92,114 @@ def _tiled(random: np.random.Generator, width: int, height: int) -> np.ndarray:
     return np.where(gap, 1.0, 0.15 * fractal_noise(random, width, height, 1.0)).astype(np.float32)
 
 
-def _clutter(random: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Things lying about: boxes, discs, sticks, papers, keyboards."""
+def _lay_things(random: np.random.Generator, picture: np.ndarray) -> None:
+    """Papers, boxes, plates, tools, keyboards and cables, with the shadows that they throw."""
     height, width = picture.shape[:2]
-    for _ in range(int(random.integers(2, 30))):
-        layer = picture if random.random() < 0.5 else picture.copy()
-        centre = (random.uniform(-0.1, 1.1, 2) * (width, height)).astype(int)
-        size = np.exp(random.uniform(np.log(6.0), np.log(0.3 * width), 2))
-        colour = _material_colour(random).tolist()
-        kind = random.integers(5)
-        if kind == 0:
-            angle = random.uniform(0.0, 180.0)
-            cv2.ellipse(layer, (centre.tolist(), size.tolist(), angle), colour, -1, cv2.LINE_AA)
-        elif kind == 1:
-            end = (centre + random.normal(0.0, 0.3 * width, 2)).astype(int)
-            cv2.line(layer, centre.tolist(), end.tolist(), colour, int(random.integers(1, 26)),
-                     cv2.LINE_AA)  # fmt: skip
-        elif kind == 2:
-            _keys(layer, centre, size, colour, random)
-        else:
-            corners = cv2.boxPoints((centre.tolist(), size.tolist(), random.uniform(0.0, 90.0)))
-            corners = corners + random.normal(0.0, 0.1, (4, 2)) * size.mean()
-            cv2.fillPoly(layer, [corners.astype(np.int32)], colour, cv2.LINE_AA)
-        if layer is not picture:
-            picture = cv2.addWeighted(picture, 0.35, layer, 0.65, 0.0)
-    return picture
+    kinds = (_paper, _paper, _plate, _tool, _keys, _cable)
+    things = [
+        kinds[random.integers(len(kinds))](random, _place(random, width, height), 0.45 * width)
+        for _ in range(int(random.integers(1, 16)))
+    ]
+    shadow = np.ones((height // 4, width // 4), dtype=np.float32)
+    offset = random.normal(0.0, 6.0, 2)
+    for thing in things:
+        _fill(shadow, 0.25 * (thing[0][0] + offset), random.uniform(0.4, 0.8))
+    shadow = cv2.GaussianBlur(shadow, (0, 0), random.uniform(0.7, 2.5))
+    picture *= cv2.resize(shadow, (width, height))[..., None]
+    for thing in things:
+        for corners, colour in thing:
+            _fill(picture, corners, colour)
 
 
-def _keys(
-    layer: np.ndarray, corner: np.ndarray, size: np.ndarray, colour: list[float],
-    random: np.random.Generator,
-) -> None:  # fmt: skip
-    """Rows of keys, books on a shelf, or drawers."""
-    step = np.maximum(size / random.integers(2, 9, 2), 4.0)
-    for row in range(int(size[1] / step[1])):
-        for column in range(int(size[0] / step[0])):
-            start = (corner + step * (column, row)).astype(int)
-            end = (start + 0.8 * step).astype(int)
-            cv2.rectangle(layer, start.tolist(), end.tolist(), colour, -1)
+def _place(random: np.random.Generator, width: int, height: int) -> np.ndarray:
+    return random.uniform((-0.05, -0.05), (1.05, 1.05)) * (width, height)
+
+
+def _fill(picture: np.ndarray, corners: np.ndarray, colour: np.ndarray | float) -> None:
+    # cv2.fillPoly takes fractions of pixels: 4 bits of them.
+    points = np.round(16.0 * corners).astype(np.int32)
+    cv2.fillPoly(picture, [points], np.atleast_1d(colour).tolist(), cv2.LINE_AA, shift=4)
+
+
+def _paper(random: np.random.Generator, place: np.ndarray, largest: float) -> list[Patch]:
+    """A sheet, book or carton, mostly printed."""
+    frame = _frame(random, place, np.exp(random.uniform(np.log(0.1 * largest), np.log(largest), 2)))
+    colour = _material_colour(random)
+    patches = [_patch(frame, (-1.0, -1.0, 1.0, 1.0), colour)]
+    ink = _material_colour(random)
+    kind = random.integers(3)
+    if kind == 1:  # text
+        rows = np.linspace(-0.8, 0.8, int(random.integers(3, 16)))
+        thick = 0.3 * (rows[1] - rows[0])
+        for row in rows:
+            patches.append(_patch(frame, (-0.8, row, random.uniform(-0.2, 0.8), row + thick), ink))
+    elif kind == 2:  # a picture
+        left, top = random.uniform(-0.9, 0.0, 2)
+        patches.append(_patch(frame, (left, top, *random.uniform(0.1, 0.95, 2)), ink))
+    return patches
+
+
+def _plate(random: np.random.Generator, place: np.ndarray, largest: float) -> list[Patch]:
+    """A plate, a lid or a mug's rim: rings."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 40, endpoint=False)
+    radius = np.exp(random.uniform(np.log(0.04 * largest), np.log(0.5 * largest)))
+    ring = radius * np.column_stack([np.cos(angle), random.uniform(0.5, 1.0) * np.sin(angle)])
+    sizes = (1.0, *sorted(random.uniform(0.2, 0.95, random.integers(0, 3)), reverse=True))
+    return [(place + size * ring, _material_colour(random)) for size in sizes]
+
+
+def _tool(random: np.random.Generator, place: np.ndarray, largest: float) -> list[Patch]:
+    """A pen, ruler or screwdriver: a rod in two colours."""
+    length = random.uniform(0.15, 1.0) * largest
+    frame = _frame(random, place, np.array([length, random.uniform(0.015, 0.09) * length]))
+    colour, handle = _material_colour(random), random.uniform(-0.9, 0.8)
+    return [
+        _patch(frame, (-1.0, -1.0, handle, 1.0), colour),
+        _patch(frame, (handle, -0.7, 1.0, 0.7), _material_colour(random)),
+        _patch(frame, (-1.0, -0.4, handle, 0.0), 0.5 * (colour + 255.0)),
+    ]
+
+
+def _keys(random: np.random.Generator, place: np.ndarray, largest: float) -> list[Patch]:
+    """A keyboard, a shelf of books, a set of drawers."""
+    frame = _frame(random, place, random.uniform(0.2, 1.0, 2) * (largest, 0.5 * largest))
+    patches = [_patch(frame, (-1.0, -1.0, 1.0, 1.0), _material_colour(random))]
+    across, down = random.integers(2, 11), random.integers(1, 6)
+    colour = _material_colour(random)
+    for row in np.arange(down):
+        for column in np.arange(across):
+            left, top = 2.0 * column / across - 0.97, 2.0 * row / down - 0.95
+            key = (left, top, left + 1.7 / across, top + 1.6 / down)
+            patches.append(_patch(frame, key, colour * random.uniform(0.9, 1.0)))
+    return patches
+
+
+def _cable(random: np.random.Generator, place: np.ndarray, largest: float) -> list[Patch]:
+    """A bent line of one thickness."""
+    t = np.linspace(0.0, 1.0, 30)[:, None]
+    bend, end = random.normal(0.0, largest, (2, 2))
+    path = place + 2.0 * t * (1.0 - t) * bend + t**2 * end
+    along = np.gradient(path, axis=0)
+    across = along[:, ::-1] * (1.0, -1.0) / np.linalg.norm(along, axis=1, keepdims=True)
+    across *= random.uniform(0.8, 5.0)
+    return [(np.vstack([path + across, (path - across)[::-1]]), _material_colour(random))]
+
+
+def _frame(random: np.random.Generator, place: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """[3, 2] middle and both half sides of a rectangle in any direction, a little oblique."""
+    turn = random.uniform(0.0, np.pi)
+    skewed = turn + 0.5 * np.pi + random.normal(0.0, 0.15)
+    directions = np.array([(np.cos(turn), np.sin(turn)), (np.cos(skewed), np.sin(skewed))])
+    return np.vstack([place, 0.5 * size[:, None] * directions])
+
+
+def _patch(
+    frame: np.ndarray, edges: tuple[float, float, float, float], colour: np.ndarray
+) -> Patch:
+    """The part of a frame between left, top, right and bottom, -1 to 1."""
+    left, top, right, bottom = edges
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    return frame[0] + corners @ frame[1:], colour
 
 
 def _soft_edge(random: np.random.Generator, width: int, height: int) -> np.ndarray:
@@ -132,11 +210,13 @@ def _soft_edge(random: np.random.Generator, width: int, height: int) -> np.ndarr
 
 
 def _material_colour(random: np.random.Generator) -> np.ndarray:
-    """[3] float32, 0 to 255: greys, browns and some paint."""
+    """[3] float32, 0 to 255: mostly greys and browns, some paint."""
     value = random.uniform(15.0, 245.0)
-    warmth = random.normal(0.06, 0.12)
-    tint = random.normal(0.0, random.choice((4.0, 25.0)), 3)
-    colour = value * np.array((1.0 + warmth, 1.0, 1.0 - warmth)) + tint
+    if random.random() < 0.15:
+        colour = value + random.normal(0.0, 45.0, 3)
+    else:
+        warmth = random.normal(0.08, 0.12)
+        colour = value * np.array((1.0 + warmth, 1.0, 1.0 - warmth)) + random.normal(0.0, 4.0, 3)
     return np.clip(colour, 5.0, 250.0).astype(np.float32)
 
 

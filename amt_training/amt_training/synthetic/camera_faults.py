@@ -42,7 +42,7 @@ def random_faults(random: np.random.Generator) -> Faults:
     angle = random.uniform(0.0, np.pi)
     dark = random.random() < 0.15
     noise = random.uniform(0.01, 0.05) if dark else random.exponential(0.004)
-    warmth, tint = random.normal(0.0, (0.06, 0.02))
+    warmth, tint = random.normal(0.0, (0.05, 0.015))
     return Faults(
         defocus=0.45 + (random.exponential(1.2) if random.random() < 0.2 else 0.0),
         motion=(float(shaken * np.cos(angle)), float(shaken * np.sin(angle))),

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from amt_perception.hand.joints import Side
 from amt_perception.hand.model_data import HandModelData
+from amt_training.synthetic.clearance import surface_points
 from amt_training.synthetic.closing import Closing
 from amt_training.synthetic.flesh import (
     FINGER_JOINTS,
@@ -145,12 +146,7 @@ def _part_samples(
     elif random.random() < 0.7:
         part = 0
     corners = target.vertices[target.faces[target.part_of_face == part]]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    areas = np.linalg.norm(normals, axis=1)
-    chosen = random.choice(len(areas), 160, p=areas / areas.sum())
-    shares = random.dirichlet((1.0, 1.0, 1.0), 160)
-    points = np.einsum("pc,pcd->pd", shares, corners[chosen])
-    normals = normals[chosen] / areas[chosen, None]
+    points, normals = surface_points(corners, 160, random)
     outer = ~surface.inside(points + 1e-4 * normals)
     return points[outer], normals[outer]
 

@@ -12,13 +12,13 @@ from amt_training.synthetic.backdrops import fractal_noise, random_backdrop
 from amt_training.synthetic.settings import WorldSettings
 
 SKIN_TONES = (
-    (246, 237, 228), (243, 231, 219), (247, 234, 208), (234, 218, 186), (215, 189, 150),
-    (160, 126, 86), (130, 92, 67), (96, 65, 52), (58, 49, 42), (41, 36, 32),
+    (240, 203, 184), (228, 182, 158), (214, 164, 136), (196, 144, 114), (172, 120, 90),
+    (146, 98, 71), (118, 77, 55), (94, 61, 45), (72, 48, 38),
 )  # fmt: skip
-"""sRGB of the Monk Skin Tone scale, light to dark (Monk, "The Monk Skin Tone Scale", 2023)."""
-RED_OF_BLOOD = (205.0, 120.0, 100.0)
-PALE_PALM = (222.0, 168.0, 148.0)
-"""What little pigment the palms of dark hands have shows about this colour."""
+"""sRGB of the backs of hands in good light, light to dark. By eye."""
+PALM = (228.0, 172.0, 150.0)
+"""Palms have little pigment, dark hands' too: they come near this colour."""
+NAIL = (244.0, 206.0, 196.0)
 
 CELL, CELLS = 64, (4, 2)
 """Pixels of a square cell of an object's texture, and cells across and down: one for each part."""
@@ -63,6 +63,8 @@ class Look:
     shadows: bool
     ambient: Colour
     """Brightness of the light from everywhere in red, green and blue, 0 to 1."""
+    wall: float
+    """How far behind the hands their shadow falls on the backdrop (m)."""
     backdrop: np.ndarray
     """[H, W, 3] uint8 RGB: what is behind everything."""
 
@@ -79,6 +81,7 @@ def random_look(random: np.random.Generator, settings: WorldSettings) -> Look:
         lamps=lamps,
         shadows=bool(random.random() < 0.9),
         ambient=ambient,
+        wall=float(np.exp(random.uniform(np.log(0.03), np.log(0.5)))),
         backdrop=random_backdrop(random, settings.width, settings.height),
     )
 
@@ -88,34 +91,31 @@ def _skin(random: np.random.Generator) -> SkinColours:
     place = random.uniform(0.0, len(SKIN_TONES) - 1.001)
     lighter, darker = np.array(SKIN_TONES[int(place) : int(place) + 2], dtype=float)
     back = lighter + (place % 1.0) * (darker - lighter)
-    # The scale is of faces in even light; hands are redder, and no picture shows pure white.
-    back = 0.88 * back + random.uniform(0.04, 0.16) * (np.array(RED_OF_BLOOD) - back)
     back *= random.uniform(0.97, 1.03, 3)
     darkness = place / len(SKIN_TONES)
-    palm = back + random.uniform(0.2, 0.4 + 0.4 * darkness) * (np.array(PALE_PALM) - back)
-    crease = back * random.uniform(0.5, 0.75) * (1.0, 0.88, 0.85)
-    nail = back + random.uniform(0.3, 0.6) * (np.array((244.0, 206.0, 196.0)) - back)
+    palm = back + random.uniform(0.3, 0.5 + 0.2 * darkness) * (PALM - back)
+    crease = back * random.uniform(0.55, 0.75) * (1.0, 0.86, 0.84)
+    nail = back + random.uniform(0.3, 0.6) * (NAIL - back)
     return SkinColours(*(_triple(np.clip(c, 8.0, 250.0)) for c in (back, palm, crease, nail)))
 
 
 def _light(random: np.random.Generator) -> tuple[tuple[Lamp, Lamp], Colour]:
-    """Two lamps, the second one weaker, and light from the room; together not more than white."""
-    warm = np.array((1.0, random.uniform(0.78, 1.0), random.uniform(0.55, 1.0)))
-    cool = np.array((random.uniform(0.85, 1.0), random.uniform(0.93, 1.0), 1.0))
+    """Two lamps, the second one weaker, and light from the room; together about white."""
+    warm = np.array((1.0, random.uniform(0.88, 1.0), random.uniform(0.74, 1.0)))
+    cool = np.array((random.uniform(0.9, 1.0), random.uniform(0.95, 1.0), 1.0))
     main, fill = (warm, cool) if random.random() < 0.5 else (cool, warm)
-    level = random.uniform(0.75, 1.15)
-    share = random.uniform(0.45, 0.75)
+    level, share = random.uniform(0.95, 1.25), random.uniform(0.35, 0.6)
     second = random.uniform(0.0, 0.3)
     lamps = (
         Lamp(_ray(random), _triple(level * share * main)),
         Lamp(_ray(random), _triple(level * (1.0 - share) * second * fill)),
     )
-    return lamps, _triple(level * (1.0 - share) * (fill + main) / 2.0)
+    return lamps, _triple(level * (1.0 - share) * (1.0 - second) * (fill + main) / 2.0)
 
 
 def _ray(random: np.random.Generator) -> Colour:
     """From above, mostly from the camera's side."""
-    return (random.uniform(-1.0, 1.0), random.uniform(0.0, 1.0), random.uniform(-0.35, 1.2))
+    return (random.uniform(-1.0, 1.0), random.uniform(0.0, 1.0), random.uniform(-0.2, 1.2))
 
 
 def _object(random: np.random.Generator) -> ObjectLook:

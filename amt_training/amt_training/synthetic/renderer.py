@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -128,22 +129,32 @@ class WorldRenderer:
             mujoco.mjtCatBit.mjCAT_ALL.value, scene,
         )  # fmt: skip
         self._aim(camera)
+        mask, depth = self._draw_mask(moment)
+        behind = look.backdrop
+        if look.shadows:
+            behind = _in_shadow(behind, mask, camera, look, float(middle[2]))
+        self._upload("backdrop", behind)
         flags = mujoco.mjtRndFlag
         scene.flags[flags.mjRND_SHADOW] = look.shadows
         scene.flags[flags.mjRND_SEGMENT] = scene.flags[flags.mjRND_IDCOLOR] = False
         image = self._draw(None)
+        return Picture(image, depth, mask)
+
+    def _draw_mask(self, moment: Moment) -> tuple[np.ndarray, np.ndarray]:
+        """[H, W] uint8 and the depth [H, W] float32 (m)."""
+        flags, scene = self._mujoco.mjtRndFlag, self._scene
         # What has no number is left out, and the red channel holds one more than the number.
         for index in range(scene.ngeom):
             scene.geoms[index].segid = self._mask_number(scene.geoms[index], moment) - 1
         scene.flags[flags.mjRND_SHADOW] = False
         scene.flags[flags.mjRND_SEGMENT] = scene.flags[flags.mjRND_IDCOLOR] = True
-        buffer = np.empty(image.shape[:2], dtype=np.float32)
+        width, height = self._size
+        buffer = np.empty((height, width), dtype=np.float32)
         mask = np.ascontiguousarray(self._draw(buffer)[..., 0])
-        depth = np.where(mask > 0, _metric(buffer[::-1]), np.float32(np.inf))
-        return Picture(image, depth, mask)
+        return mask, np.where(mask > 0, _metric(buffer[::-1]), np.float32(np.inf))
 
     def _draw(self, depth: np.ndarray | None) -> np.ndarray:
-        """[H, W, 3] uint8; depth [H, W] float32 is filled with OpenGL's buffer, lowest row first."""
+        """[H, W, 3] uint8; depth [H, W] float32 is filled with OpenGL's, lowest row first."""
         width, height = self._size
         image = np.empty((height, width, 3), dtype=np.uint8)
         window = self._mujoco.MjrRect(0, 0, width, height)
@@ -228,7 +239,6 @@ class WorldRenderer:
             return
         model = self._model
         self._upload("skin", skin_texture(look.skin))
-        self._upload("backdrop", look.backdrop)
         for slot, surface in enumerate(look.objects, start=1):
             self._upload(f"surface {slot}", surface.texture)
             material = model.material(f"surface {slot}").id
@@ -286,6 +296,33 @@ class WorldRenderer:
         spec.material("backdrop").emission = 1.0
         spec.material("backdrop").specular = 0.0
         spec.add_material(name="sleeve", specular=0.0, shininess=0.0)
+
+
+def _in_shadow(
+    backdrop: np.ndarray, mask: np.ndarray, camera: Intrinsics, look: Look, depth: float
+) -> np.ndarray:
+    """A backdrop [H, W, 3] with the shadow of what the mask shows, as if it hung behind it.
+
+    depth: of the hands (m). The backdrop is far off; its shadow is painted.
+    """
+    lamp = look.lamps[0]
+    x, y, z = np.array(lamp.direction) / np.linalg.norm(lamp.direction)
+    if z < 0.2:  # it falls out of the picture
+        return backdrop
+    height, width = mask.shape
+    # Lamps are no points: the further the shadow falls, the softer it is. A quarter of the pixels
+    # along each side is enough for it.
+    wall = depth + look.wall
+    nearer, pixels = depth / wall, look.wall * camera.fx / wall
+    shift = pixels * np.array([x, y]) / z + (1.0 - nearer) * np.array([camera.cx, camera.cy])
+    small = (width // 4, height // 4)
+    moved = np.hstack([nearer * np.eye(2), 0.25 * shift[:, None]])
+    covered = cv2.resize((mask > 0).astype(np.float32), small, interpolation=cv2.INTER_AREA)
+    shadow = cv2.warpAffine(covered, moved, small)
+    shadow = cv2.GaussianBlur(shadow, (0, 0), 0.6 + 0.02 * pixels)
+    direct, ambient = np.sum(lamp.colour), np.sum(look.ambient)
+    light = 1.0 - direct / (direct + ambient) * cv2.resize(shadow, (width, height))
+    return (backdrop * light[..., None]).astype(np.uint8)
 
 
 def _metric(buffer: np.ndarray) -> np.ndarray:
