@@ -8,12 +8,11 @@ import pytest
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 
-from amt_training.synthetic.stage import draw_moments
-
 from amt_perception.errors import AmtError
 from amt_training.data.boxes import joints_box
 from amt_training.synthetic.cameras import draw_camera, joints_of
 from amt_training.synthetic.settings import WorldSettings
+from amt_training.synthetic.stage import draw_moments
 from amt_training.synthetic.world import World
 
 SETTINGS = WorldSettings(train=40, val=20, test=20, objects=(13, 13, 13))

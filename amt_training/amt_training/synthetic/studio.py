@@ -25,7 +25,7 @@ LENSES = tuple(
     for one in range(8)
 )
 """Eight cameras of one make: none is exactly like another."""
-DISTANCE_M = 0.75
+DISTANCE_M = 0.65
 """From the cameras to the middle of what happens (m)."""
 _ELEVATIONS = (0.45, 0.9)
 """Of one camera and the next above the horizon (rad)."""
