@@ -38,7 +38,7 @@ class SceneJob(Protocol):
 def whole_folder(root: Path, folder: Path) -> Iterator[Path]:
     """Give the block the name of a folder to fill, which becomes `folder` when it succeeds.
 
-    root: what `world_folder` gave free, anywhere above folder. Raises AmtError when it cannot be
+    A folder that is there already is replaced. root: what `world_folder` gave free, anywhere above folder. Raises AmtError when it cannot be
     written.
     """
     unfinished = root / _UNFINISHED / folder.relative_to(root)
@@ -46,6 +46,7 @@ def whole_folder(root: Path, folder: Path) -> Iterator[Path]:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     except OSError as error:
         raise AmtError(
