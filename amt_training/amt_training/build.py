@@ -21,6 +21,7 @@ from amt_training.data.settings import ShardsSettings, ToySettings
 from amt_training.data.targets import TargetBuilder
 from amt_training.losses.total import AmtLoss
 from amt_training.settings import ModelSettings, TrainSettings
+from amt_training.synthetic.settings import WorldSettings
 from amt_training.tasks.single_frame import SingleFrameTask
 from amt_training.tasks.temporal import TemporalTask, stage_two_model
 from amt_training.tasks.transition import TransitionTask
@@ -33,6 +34,8 @@ MODELS: dict[str, ModelConfig] = {
     "transition": TransitionConfig(),
 }
 """Configurations by `model.size`."""
+_OF_THE_GENERIC_HAND = (ToySettings, WorldSettings, ShardsSettings)
+"""Data that needs no hand model of the user's; whose hands are in shards, only the user knows."""
 
 
 def hand_models(mano_folder: str | None, data: Any) -> dict[Side, HandModelData]:
@@ -41,7 +44,7 @@ def hand_models(mano_folder: str | None, data: Any) -> dict[Side, HandModelData]
     Raises AmtError when the folder lacks MANO's files, or the data set is labelled with MANO and no
     folder is given: the generic hand would read its labels wrongly.
     """
-    if mano_folder is None and not isinstance(data, (ToySettings, ShardsSettings)):
+    if mano_folder is None and not isinstance(data, _OF_THE_GENERIC_HAND):
         raise AmtError(
             f"data={data.kind} is labelled with MANO: register at mano.is.tue.mpg.de and give the "
             "folder with MANO_RIGHT.pkl and MANO_LEFT.pkl as mano_folder=FOLDER"

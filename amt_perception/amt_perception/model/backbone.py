@@ -17,8 +17,14 @@ from amt_perception.model.config import BackboneConfig
 PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet; what all four families were trained with."""
 PRETRAINED, RANDOM, FROM_CHECKPOINT = "pretrained", "random", "from_checkpoint"
-_SWIN_STRIDE = 16
-"""SwinV2's stages have grids of their own; all are brought to this many pixels a token."""
+_LAYERS = {
+    "dinov2": "encoder.layer", "dinov3_vit": "model.layer", "vit_mae": "layers",
+    "swinv2": "encoder.layers", "resnet": "encoder.stages",
+}  # fmt: skip
+"""Where each family has its layers."""
+_STRIDES = {"swinv2": 16, "resnet": 16}
+"""The stages of these families have grids of their own; all are brought to this many pixels a
+token."""
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -37,7 +43,7 @@ class BackboneFeatures:
 
 
 class Backbone(nn.Module):
-    """DINOv2, DINOv3, MAE or SwinV2.
+    """DINOv2, DINOv3, MAE, SwinV2 or ResNet.
 
     weights: PRETRAINED (from the Hugging Face cache of this machine), a folder with a downloaded
     model, RANDOM (said in the log), or FROM_CHECKPOINT, when the caller loads a checkpoint of the
@@ -68,11 +74,17 @@ class Backbone(nn.Module):
         self.register_buffer("std", torch.tensor(PIXEL_STD).reshape(3, 1, 1), persistent=False)
         shape: Any = self.network.config
         if config.family == "swinv2":
-            self.patch_size = _SWIN_STRIDE
+            self.patch_size = _STRIDES[config.family]
             self.prefix_tokens = 0
             stages = len(shape.depths)
             self.tap_widths = [shape.embed_dim * 2 ** min(tap, stages - 1) for tap in config.taps]
             self.width = shape.embed_dim * 2 ** (stages - 1)
+        elif config.family == "resnet":
+            self.patch_size = _STRIDES[config.family]
+            self.prefix_tokens = 0
+            self.tap_widths = [shape.hidden_sizes[tap - 1] for tap in config.taps]
+            self.width = shape.hidden_sizes[-1]
+            self.network.to(memory_format=torch.channels_last)  # what fast convolutions want
         else:
             self.patch_size = int(shape.patch_size)
             self.prefix_tokens = 1 + getattr(shape, "num_register_tokens", 0)
@@ -99,27 +111,30 @@ class Backbone(nn.Module):
             arguments["interpolate_pos_encoding"] = True
         output = self.network(image, output_hidden_states=True, **arguments)
         if self.config.family == "swinv2":
-            taps = [self._resampled(output.hidden_states[tap]) for tap in self.config.taps]
+            taps = [self._resampled(_map(output.hidden_states[tap])) for tap in self.config.taps]
             return BackboneFeatures(taps, output.last_hidden_state.mean(dim=1))
+        if self.config.family == "resnet":
+            taps = [self._resampled(output.hidden_states[tap]) for tap in self.config.taps]
+            return BackboneFeatures(taps, output.last_hidden_state.mean(dim=(2, 3)))
         taps = [output.hidden_states[tap][:, self.prefix_tokens :] for tap in self.config.taps]
         return BackboneFeatures(taps, output.last_hidden_state[:, 0])
 
-    def _resampled(self, tokens: Tensor) -> Tensor:
-        """[B, N, C] on this backbone's grid from tokens [B, n, C] of another square grid."""
-        side = round(tokens.shape[1] ** 0.5)
-        if side == self.grid:
-            return tokens
-        tokens = tokens.transpose(1, 2).unflatten(-1, (side, side))
+    def _resampled(self, features: Tensor) -> Tensor:
+        """[B, N, C] tokens on this backbone's grid from a map [B, C, n, n]."""
         size = (self.grid, self.grid)
-        if side > self.grid:
-            tokens = nn.functional.adaptive_avg_pool2d(tokens, size)
-        else:
-            tokens = nn.functional.interpolate(tokens, size, mode="bilinear", align_corners=False)
-        return tokens.flatten(-2).transpose(1, 2)
+        if features.shape[-1] > self.grid:
+            features = nn.functional.adaptive_avg_pool2d(features, size)
+        elif features.shape[-1] < self.grid:
+            features = nn.functional.interpolate(
+                features, size, mode="bilinear", align_corners=False
+            )
+        return features.flatten(-2).transpose(1, 2)
 
     def _freeze(self) -> None:
         """Stop training the embeddings and the first layers."""
-        embeddings: Any = self.network.embeddings
+        embeddings: Any = self.network.get_submodule(
+            "embedder" if self.config.family == "resnet" else "embeddings"
+        )
         if getattr(embeddings, "mask_token", None) is not None:
             embeddings.mask_token.requires_grad_(False)  # only pretraining uses it
         if self.config.frozen_layers:
@@ -128,27 +143,30 @@ class Backbone(nn.Module):
                 layer.requires_grad_(False)
 
 
+def _map(tokens: Tensor) -> Tensor:
+    """[B, C, n, n] from the tokens [B, n * n, C] of a square grid."""
+    side = round(tokens.shape[1] ** 0.5)
+    return tokens.transpose(1, 2).unflatten(-1, (side, side))
+
+
 def _network(config: BackboneConfig) -> PreTrainedModel:
     """The architecture."""
     from transformers import AutoConfig, AutoModel
 
-    if config.family not in ("dinov2", "dinov3_vit", "vit_mae", "swinv2"):
+    if config.family not in _LAYERS:
         raise AmtError(
-            f"there is no backbone family '{config.family}'; choose dinov2, dinov3_vit, vit_mae "
-            "or swinv2"
+            f"there is no backbone family '{config.family}'; choose one of: {', '.join(_LAYERS)}"
         )
     shape = AutoConfig.for_model(config.family, **config.architecture)
     if config.family == "vit_mae":
         shape.mask_ratio = 0.0
-    attention = "eager" if config.family == "swinv2" else "sdpa"
+    attention = "sdpa" if config.family in ("dinov2", "dinov3_vit", "vit_mae") else "eager"
     return AutoModel.from_config(shape, attn_implementation=attention)
 
 
 def _layers(network: PreTrainedModel, family: str) -> nn.ModuleList:
-    """The stack of transformer layers, or of SwinV2's stages."""
-    path = {"dinov2": "encoder.layer", "dinov3_vit": "model.layer", "vit_mae": "layers",
-            "swinv2": "encoder.layers"}[family]  # fmt: skip
-    layers = network.get_submodule(path)
+    """The stack of transformer layers, or of SwinV2's and ResNet's stages."""
+    layers = network.get_submodule(_LAYERS[family])
     assert isinstance(layers, nn.ModuleList)
     return layers
 

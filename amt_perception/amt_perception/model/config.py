@@ -59,13 +59,13 @@ class BackboneConfig(Config):
     name: str = "facebook/dinov2-large"
     """Where its pretrained weights are found: a name on the Hugging Face hub."""
     family: str = "dinov2"
-    """dinov2, dinov3_vit, vit_mae or swinv2: transformers' model type."""
+    """dinov2, dinov3_vit, vit_mae, swinv2 or resnet: transformers' model type."""
     architecture: dict[str, Any] = field(default_factory=dict)
     """Arguments of transformers' configuration class."""
     frozen_layers: int = 12
-    """The embeddings and so many first layers are not trained (SwinV2: stages)."""
+    """The embeddings and so many first layers are not trained (SwinV2, ResNet: stages)."""
     taps: tuple[int, ...] = (6, 12, 18, 24)
-    """Layers whose output is used, counted from 1 (SwinV2: stages)."""
+    """Layers whose output is used, counted from 1 (SwinV2, ResNet: stages)."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +215,17 @@ TINY_BACKBONE = BackboneConfig(
 )
 """For tests: trained from scratch, there are no pretrained weights."""
 
+COMPACT_BACKBONE = BackboneConfig(
+    name="compact",
+    family="resnet",
+    architecture={"embedding_size": 48, "hidden_sizes": [48, 96, 192, 384],
+                  "depths": [2, 2, 2, 2], "layer_type": "basic"},
+    frozen_layers=0,
+    taps=(2, 3, 4),
+)  # fmt: skip
+"""A small ResNet (He et al., CVPR 2016). Convolutions learn from scratch with far fewer pictures
+than a vision transformer: no pretrained weights are needed."""
+
 SIZES = {
     one.name: one
     for one in (
@@ -234,6 +245,20 @@ SIZES = {
             heads=8,
             object_layers=3,
             refinement_width=128,
+        ),
+        AmtConfig(
+            "compact",
+            COMPACT_BACKBONE,
+            image_size=128,
+            crop_scale=1.6,
+            width=192,
+            heads=6,
+            hand_layers=1,
+            vertex_widths=(32, 64),
+            object_layers=1,
+            object_queries=5,
+            fusion_layers=1,
+            refinement_width=96,
         ),
         AmtConfig(
             "tiny",

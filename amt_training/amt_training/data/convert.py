@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import chain, groupby
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,7 +19,12 @@ from amt_training.data.fingerprints import dataset_fingerprint
 from amt_training.data.folders import alone_in
 from amt_training.data.reading import in_order
 from amt_training.data.sample import HandDataset, SampleError, UnlabelledError
-from amt_training.data.shard_samples import IMAGE_FORMATS, encode_labels, encode_picture
+from amt_training.data.shard_samples import (
+    IMAGE_FORMATS,
+    encode_exact,
+    encode_labels,
+    encode_picture,
+)
 from amt_training.data.shards import (
     DESCRIPTION,
     index_file,
@@ -61,13 +67,19 @@ class ConvertSettings:
 
 
 def convert(
-    dataset: HandDataset, folder: Path | str, settings: ConvertSettings, crop: StoredCrop | None
+    dataset: HandDataset,
+    folder: Path | str,
+    settings: ConvertSettings,
+    crop: StoredCrop | None,
+    together: Callable[[int], object] | None = None,
 ) -> None:
     """Write a data set as shards that `ShardDataset` and WebDataset read.
 
-    crop: what is kept of each picture; None for all of it. May be stopped at any time, and called
-    again to go on: whole shards stay. The log names what was skipped. Raises AmtError when the
-    folder holds something else, the disk is full, or too many samples cannot be read.
+    crop: what is kept of each picture; None for all of it. together: of the index of a sample;
+    samples in a row for which it gives the same are read by one process. May be stopped at any
+    time, and called again to go on: whole shards stay. The log names what was skipped. Raises
+    AmtError when the folder holds something else, the disk is full, or too many samples cannot be
+    read.
     """
     folder = Path(folder)
     total = len(dataset.entries)
@@ -89,7 +101,7 @@ def convert(
             write_description(folder, dataset, values | {"settings": contents})
         for unfinished in folder.glob(".shard-*"):  # of a run that was killed
             unfinished.unlink()
-        _write_missing(dataset, folder, settings, crop, shards)
+        _write_missing(dataset, folder, settings, crop, shards, together)
 
 
 def _write_missing(
@@ -98,6 +110,7 @@ def _write_missing(
     settings: ConvertSettings,
     crop: StoredCrop | None,
     shards: range,
+    together: Callable[[int], object] | None,
 ) -> None:
     """Every shard that has no index yet; shards: the first sample of each."""
     total = len(dataset.entries)
@@ -111,11 +124,13 @@ def _write_missing(
         else:
             missing[shard] = range(first, min(first + shards.step, total))
     rest = [index for samples in missing.values() for index in samples]
-    job = _Encode(dataset, crop, settings)
+    blocks = [list(block) for _, block in groupby(rest, together)]
+    job = _Encode(dataset, crop, settings, blocks)
     bar = tqdm(total=total, initial=total - len(rest), unit="sample", desc=dataset.name)
-    with bar, closing(in_order(job, rest, settings.workers)) as results:
+    with bar, closing(in_order(job, range(len(blocks)), settings.workers)) as done:
+        results = chain.from_iterable(done)
         for shard, samples in missing.items():
-            _write_shard(shard, samples, results, settings.image, skipping, bar)
+            _write_shard(shard, samples, results, skipping, bar)
     skipping.report()
     _log.info("%s: %d samples in %d shards in %s", dataset.name,
               total - len(skipping.messages), len(shards), folder)  # fmt: skip
@@ -124,8 +139,7 @@ def _write_missing(
 def _write_shard(
     shard: Path,
     samples: range,
-    results: Iterator[tuple[bytes, bytes] | Unreadable],
-    kind: str,
+    results: Iterator[dict[str, bytes] | Unreadable],
     skipping: Skipping,
     bar: tqdm,
 ) -> None:
@@ -143,8 +157,7 @@ def _write_shard(
             if isinstance(result, Unreadable):
                 skipping.add(result.index, result.message)
             else:
-                picture, labels = result
-                tar.write({"__key__": f"{index:08d}", kind: picture, "json": labels})
+                tar.write({"__key__": f"{index:08d}", **result})
             bar.update()
     own = {index: text for index, text in skipping.messages.items() if index in samples}
     write_index(shard, own)
@@ -152,13 +165,17 @@ def _write_shard(
 
 @dataclass(frozen=True)
 class _Encode:
-    """A job: the two files of a sample."""
+    """A job: the files of the samples of a block, by the endings of their names."""
 
     dataset: HandDataset
     crop: StoredCrop | None
     settings: ConvertSettings
+    blocks: list[list[int]]
 
-    def __call__(self, index: int) -> tuple[bytes, bytes] | Unreadable:
+    def __call__(self, number: int) -> list[dict[str, bytes] | Unreadable]:
+        return [self._files(index) for index in self.blocks[number]]
+
+    def _files(self, index: int) -> dict[str, bytes] | Unreadable:
         try:
             sample = self.dataset.sample(index)
             if self.crop is not None:
@@ -170,4 +187,5 @@ class _Encode:
         entry = self.dataset.entries[index]
         labels = encode_labels(sample) | {"sequence": entry.sequence, "frame": entry.frame}
         picture = encode_picture(sample.image, self.settings.image, self.settings.quality)
-        return picture, json.dumps(labels).encode()
+        files = {self.settings.image: picture, "json": json.dumps(labels).encode()}
+        return files if sample.exact is None else files | encode_exact(sample.exact)

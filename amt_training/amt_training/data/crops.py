@@ -10,7 +10,13 @@ import torch
 from amt_perception.camera.crop import crop_affine, crop_intrinsics, sample_crops
 from amt_perception.errors import AmtError
 from amt_training.data.labels import label_row
-from amt_training.data.sample import HandDataset, HandSample, SampleError, UnlabelledError
+from amt_training.data.sample import (
+    ExactTruth,
+    HandDataset,
+    HandSample,
+    SampleError,
+    UnlabelledError,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ class StoredCrop:
 
 
 def crop_sample(sample: HandSample, crop: StoredCrop) -> HandSample:
-    """The same hand in the square around its box: picture, camera and box changed, nothing else.
+    """The same hand in the square around its box: picture, camera, box and the exact truth in
+    pixels changed, nothing else.
 
     The picture is filtered as the estimator filters its own, to one grey level. Raises SampleError
     for a box or a picture that cannot be cropped.
@@ -57,6 +64,7 @@ def crop_sample(sample: HandSample, crop: StoredCrop) -> HandSample:
         image=_cut(np.ascontiguousarray(image), affine, crop.size),
         camera=crop_intrinsics(affine, sample.camera),
         hand_box=np.concatenate([corner, affine[:, :2] @ box[2:]]),
+        exact=None if sample.exact is None else _cut_exact(sample.exact, affine, crop.size),
     )
 
 
@@ -77,6 +85,23 @@ def _cut(image: np.ndarray, affine: np.ndarray, size: int) -> np.ndarray:
     else:
         rgba = cv2.warpAffine(rgba, affine, (size, size), flags=cv2.INTER_LINEAR)
     return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+
+
+def _cut_exact(exact: ExactTruth, affine: np.ndarray, size: int) -> ExactTruth:
+    """The same in the crop: depths and masks cannot be mixed, so each pixel takes the nearest."""
+    import cv2
+
+    def nearest(picture: np.ndarray, beyond: float) -> np.ndarray:
+        return cv2.warpAffine(
+            picture, affine, (size, size), flags=cv2.INTER_NEAREST, borderValue=beyond
+        )
+
+    return replace(
+        exact,
+        depth=nearest(exact.depth, np.inf),
+        mask=nearest(exact.mask, 0),
+        keypoints=exact.keypoints @ affine[:, :2].T + affine[:, 2],
+    )
 
 
 Crop = tuple[np.ndarray, dict[str, np.ndarray]]

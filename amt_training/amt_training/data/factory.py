@@ -22,6 +22,7 @@ from amt_training.data.settings import (
     ToySettings,
 )
 from amt_training.data.subset import split_sequences
+from amt_training.synthetic.settings import WorldSettings
 
 
 def make_dataset(settings: Any, part: str, hands: Mapping[Side, HandModelData]) -> HandDataset:
@@ -40,6 +41,11 @@ def make_dataset(settings: Any, part: str, hands: Mapping[Side, HandModelData]) 
         return ToyDataset(
             f"toy scenes, {part}", count, PARTS.index(part), settings.variety, settings.frames
         )
+    if isinstance(settings, WorldSettings):
+        from amt_training.synthetic.dataset import SyntheticDataset
+        from amt_training.synthetic.world import World
+
+        return SyntheticDataset(World(settings, part))
     root = _root(settings)
     if isinstance(settings, DexYcbSettings):
         from amt_training.data.dexycb import DexYcb

@@ -50,7 +50,8 @@ class ObjectLabel:
     """An object in the picture."""
 
     class_index: int
-    """Index into `AmtConfig.object_classes`."""
+    """Which model, an index into `HandDataset.object_models`: its own class, index into
+    `AmtConfig.object_classes`, unless the model names another."""
     pose: np.ndarray
     """[4, 4] from the object's frame to the camera's."""
 
@@ -65,6 +66,31 @@ class ContactLabel:
     """[L, 3] contact points (m), none of them for no contact; None when they are not known."""
     interaction: int
     """Index into INTERACTIONS, or UNKNOWN."""
+
+
+@dataclass(frozen=True)
+class ExactTruth:
+    """What is known of a picture and a hand in it when both were made."""
+
+    depth: np.ndarray
+    """[H, W] float32 z in the camera's frame (m); infinite where nothing is."""
+    mask: np.ndarray
+    """[H, W] uint8: what each pixel shows, in the data set's own numbers."""
+    object_masks: tuple[int, ...]
+    """The number in the mask of each of `HandSample.objects`."""
+    keypoints: np.ndarray
+    """[21, 2] the joints in the picture (pixels)."""
+    vertices: np.ndarray
+    """[778, 3] of the hand (m)."""
+    part_distance: np.ndarray
+    """[6] signed distance of each of HAND_PARTS to the nearest object (m), negative inside;
+    infinite without objects."""
+    part_on_hand: np.ndarray
+    """[6, 3] the vertex of each part that is nearest (m)."""
+    part_on_object: np.ndarray
+    """[6, 3] the point of the object's surface that is nearest to it (m)."""
+    activity: str
+    """What the hand does, such as grasp."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +113,12 @@ class HandSample:
     objects: tuple[ObjectLabel, ...] | None = None
     """None when nobody annotated objects; empty when there are none."""
     contact: ContactLabel | None = None
+    exact: ExactTruth | None = None
 
 
 @dataclass(frozen=True)
 class ObjectModel:
-    """What is known of a class of objects."""
+    """What is known of an object."""
 
     points: np.ndarray
     """[P, 3] on the surface, in the object's frame (m)."""
@@ -101,6 +128,9 @@ class ObjectModel:
     """[K, 3, 3] turns after which it looks the same, the identity among them."""
     symmetry_axis: np.ndarray = field(default_factory=lambda: np.zeros(3))
     """[3] unit axis about which any turn leaves its look unchanged; zero for none."""
+    object_class: int | None = None
+    """The class that the network learns for it, an index into `AmtConfig.object_classes`; None for
+    its own index."""
 
 
 class HandDataset(Protocol):
@@ -116,7 +146,7 @@ class HandDataset(Protocol):
 
     @property
     def object_models(self) -> Mapping[int, ObjectModel]:
-        """By class index: all that occur, or none when a mesh is not at hand."""
+        """By `ObjectLabel.class_index`: all that occur, or none when a mesh is not at hand."""
 
     @property
     def entries(self) -> Sequence[Entry]:

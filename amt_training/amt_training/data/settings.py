@@ -8,6 +8,7 @@ from omegaconf import MISSING
 
 from amt_training.data.clips import ClipOptions
 from amt_training.data.hot3d import Hot3dOptions
+from amt_training.synthetic.settings import WorldSettings
 from amt_training.toy.scenes import Variety
 
 PARTS = ("train", "val", "test")
@@ -113,6 +114,7 @@ NARROW = Variety(turn=(0.4, 0.4, 0.3), facing=0.8, shape=0.0, place=(0.05, 0.05)
 DATA_SETS = {
     "toy": ToySettings(),
     "toy_narrow": ToySettings(variety=NARROW),
+    "synthetic": WorldSettings(),
     "dexycb": DexYcbSettings(),
     "ho3d": Ho3dSettings(),
     "interhand": InterHandSettings(),

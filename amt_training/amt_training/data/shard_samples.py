@@ -2,10 +2,14 @@
 
 The JSON is the canonical form in plain numbers (metres, radians, pixels; see HandSample), null for
 what is not known. Numbers keep every digit.
+
+A sample with exact truth has further files, which only other programs read: depth.png (uint16,
+0.1 mm; 0 where nothing is), mask.png (uint8) and vertices.npy (float32, m).
 """
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -13,9 +17,17 @@ import numpy as np
 
 from amt_perception.errors import AmtError
 from amt_perception.hand.joints import Side
-from amt_training.data.sample import ContactLabel, HandSample, ManoLabel, ObjectLabel
+from amt_training.data.sample import (
+    ContactLabel,
+    ExactTruth,
+    HandSample,
+    ManoLabel,
+    ObjectLabel,
+)
 
 IMAGE_FORMATS = ("jpg", "png", "webp")
+DEPTH_UNIT_M = 1e-4
+"""Of depth.png."""
 
 
 def encode_picture(image: np.ndarray, kind: str, quality: int) -> bytes:
@@ -46,10 +58,43 @@ def decode_picture(data: bytes) -> np.ndarray:
     return picture
 
 
-def encode_labels(sample: HandSample) -> dict[str, Any]:
-    """Everything of a sample but its picture, for JSON."""
-    mano, objects, contact = sample.mano, sample.objects, sample.contact
+def encode_depth(depth: np.ndarray) -> bytes:
+    """depth.png of depth [H, W] (m, infinite where nothing is); beyond 6.5 m counts as nothing."""
+    steps = np.round(np.nan_to_num(depth, posinf=0.0) / DEPTH_UNIT_M)
+    return _png(np.where(steps <= np.iinfo(np.uint16).max, steps, 0).astype(np.uint16))
+
+
+def decode_depth(data: bytes) -> np.ndarray:
+    """[H, W] float32 depth (m) of a depth.png, infinite where nothing is."""
+    import cv2
+
+    steps = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return np.where(steps > 0, DEPTH_UNIT_M * steps, np.inf).astype(np.float32)
+
+
+def encode_exact(exact: ExactTruth) -> dict[str, bytes]:
+    """The further files of a sample, by the endings of their names."""
+    vertices = io.BytesIO()
+    np.save(vertices, exact.vertices.astype(np.float32))
     return {
+        "depth.png": encode_depth(exact.depth),
+        "mask.png": _png(exact.mask),
+        "vertices.npy": vertices.getvalue(),
+    }
+
+
+def _png(picture: np.ndarray) -> bytes:
+    import cv2
+
+    done, data = cv2.imencode(".png", picture)
+    assert done  # of whole numbers in one channel
+    return bytes(data)
+
+
+def encode_labels(sample: HandSample) -> dict[str, Any]:
+    """Everything of a sample but its pictures and vertices, for JSON."""
+    mano, objects, contact = sample.mano, sample.objects, sample.contact
+    values = {
         "key": sample.key,
         "side": sample.side.name.lower(),
         "camera": sample.camera.tolist(),
@@ -69,6 +114,20 @@ def encode_labels(sample: HandSample) -> dict[str, Any]:
             "interaction": int(contact.interaction),
         },
     }  # fmt: skip
+    if sample.exact is not None:
+        values["exact"] = _exact_labels(sample.exact)
+    return values
+
+
+def _exact_labels(exact: ExactTruth) -> dict[str, Any]:
+    return {
+        "activity": exact.activity,
+        "object_masks": list(exact.object_masks),
+        "keypoints": exact.keypoints.tolist(),
+        "part_distance": [one if np.isfinite(one) else None for one in exact.part_distance],
+        "part_on_hand": exact.part_on_hand.tolist(),
+        "part_on_object": exact.part_on_object.tolist(),
+    }
 
 
 def decode_sample(picture: bytes, labels: bytes) -> HandSample:

@@ -4,7 +4,8 @@ A folder holds
 
     dataset.json              name, fingertips, number of samples and of shards
     object_models.npz         what the data set knows of objects
-    shard-000000.tar, ...     for each sample NNNNNNNN.jpg (or .png, .webp) and NNNNNNNN.json
+    shard-000000.tar, ...     for each sample NNNNNNNN.jpg (or .png, .webp) and NNNNNNNN.json; of
+                              data with exact truth further members, see `shard_samples`
     shard-000000.index.json   where the members lie in the tar
 
 Other programs can stream the tars as they are. A stream cannot shuffle all samples nor resume in
@@ -110,7 +111,7 @@ def write_index(shard: Path, skipped: Mapping[int, str]) -> None:
         with tarfile.open(shard, "r:") as tar:
             parts: dict[str, dict[str, tarfile.TarInfo]] = {}
             for member in tar:
-                stem, _, kind = member.name.rpartition(".")
+                stem, _, kind = member.name.partition(".")
                 parts.setdefault(stem, {})["labels" if kind == "json" else kind] = member
         with open(shard, "rb") as file:
             for sample in parts.values():

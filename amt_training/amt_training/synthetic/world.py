@@ -3,25 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
+
+from amt_perception.errors import AmtError
+from amt_perception.hand.joints import Side
+from amt_training.synthetic.camera_faults import photograph, random_faults
+from amt_training.synthetic.cameras import draw_camera
+from amt_training.synthetic.looks import random_look
+from amt_training.synthetic.objects.library import ObjectLibrary
+from amt_training.synthetic.renderer import WorldRenderer
 from amt_training.synthetic.scene import Shot
 from amt_training.synthetic.settings import WorldSettings
+from amt_training.synthetic.stage import draw_moments
+from amt_training.synthetic.touches import touches_of
+
+_PARTS = ("train", "val", "test")
+_SIDES, _SCENE = 0, 1
+"""What a generator of random numbers is for."""
 
 
 class World:
     """The train, val or test part of the world.
 
-    Raises AmtError for a mesh that cannot be read, and when MuJoCo cannot draw.
+    The parts have nothing in common: neither objects nor hands nor cameras; val and test see focal
+    lengths that training never does. Raises AmtError for a mesh that cannot be read, and when
+    MuJoCo cannot draw.
     """
 
     def __init__(self, settings: WorldSettings, part: str) -> None:
         self.settings = settings
         self.part = part
+        self.library = ObjectLibrary(part, settings)
+        self._renderer: WorldRenderer | None = None
 
     def __len__(self) -> int:
         """Scenes."""
         return int(getattr(self.settings, self.part))
 
+    def sides(self, scene: int) -> tuple[Side, ...]:
+        """The hands of a scene, without drawing it."""
+        random = self._random(scene, _SIDES)
+        first, second = random.permutation([Side.LEFT, Side.RIGHT])
+        both = random.random() < self.settings.two_hands
+        return (Side(first), Side(second)) if both else (Side(first),)
+
     def shots(self, scene: int) -> Iterator[Shot]:
         """The frames of a scene."""
-        raise NotImplementedError
+        settings = self.settings
+        random = self._random(scene, _SCENE)
+        sides = self.sides(scene)
+        seen = None
+        while seen is None:  # some stages cannot be seen as the settings ask
+            activity, moments = draw_moments(self.library, settings, random, sides)
+            middle = moments[len(moments) // 2]
+            seen = draw_camera(middle, settings, random, all_lenses=self.part != "train")
+        camera, transform = seen
+        look, faults = random_look(random, settings), random_faults(random)
+        if self._renderer is None:
+            self._renderer = WorldRenderer(self.library, settings.width, settings.height)
+        for moment in moments:
+            moment = moment.moved(transform)
+            picture = self._renderer.render(moment, camera, look)
+            image = photograph(picture.image, faults, random)
+            yield Shot(
+                camera=camera,
+                moment=moment,
+                picture=replace(picture, image=image),
+                touches=touches_of(moment, self.library),
+                activity=activity,
+            )
+
+    def _random(self, scene: int, purpose: int) -> np.random.Generator:
+        if not 0 <= scene < len(self):
+            raise AmtError(f"there is no scene {scene} among {len(self)}")
+        return np.random.default_rng(
+            (self.settings.seed, _PARTS.index(self.part), scene, purpose)
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: what draws stays behind and is made there anew."""
+        return self.__dict__ | {"_renderer": None}

@@ -1,0 +1,1 @@
+"""Things that a person holds in one hand: their shapes, their names, and distances to them."""

@@ -1,0 +1,143 @@
+"""The objects of a part of the synthetic world, by number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from amt_perception.errors import AmtError
+from amt_training.data.object_models import POINTS
+from amt_training.data.sample import ObjectModel
+from amt_training.synthetic.objects.families import FAMILIES
+from amt_training.synthetic.objects.shapes import Shape, Solid, SyntheticObject, assembled
+from amt_training.synthetic.objects.surface import Surface
+from amt_training.synthetic.settings import WorldSettings
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
+
+OTHER = "other"
+"""The class of a mesh that a person gives."""
+OBJECT_CLASSES = ("background", *FAMILIES, OTHER)
+"""What a model's `AmtConfig.object_classes` is for this world."""
+PARTS = ("train", "val", "test")
+SMALLEST_M, LARGEST_M = 0.01, 0.6
+"""Longest side of a person's mesh (m)."""
+_OUTSIDE_M = 1e-4
+"""A point of the surface, moved out by this, is outside of all components."""
+
+
+class ObjectLibrary:
+    """Drawn objects, the families in turn, and after them the meshes that the settings name.
+
+    Each part draws its own: the objects of val and test are never trained on. A person's meshes
+    are in every part.
+    """
+
+    objects: Mapping[int, SyntheticObject]
+    """Numbered from 1."""
+
+    def __init__(self, part: str, settings: WorldSettings) -> None:
+        """part: train, val or test. Raises AmtError for a mesh that `read_mesh` refuses."""
+        self._part, self._settings = part, settings
+        place, families = PARTS.index(part), list(FAMILIES.items())
+        drawn = []
+        for number in range(settings.objects[place]):
+            family, draw = families[number % len(families)]
+            random = np.random.default_rng([settings.seed, place, number])
+            drawn.append(assembled(f"{family}_{number + 1:02d}", family, draw(random)))
+        given = [read_mesh(Path(path)) for path in settings.meshes]
+        self.objects = dict(enumerate([*drawn, *given], start=1))
+        self._surfaces: dict[int, Surface] = {}
+
+    @cached_property
+    def models(self) -> Mapping[int, ObjectModel]:
+        """What learning and evaluation know of each object, by its number."""
+        return {number: self._model(number) for number in self.objects}
+
+    def surface(self, number: int) -> Surface:
+        """Of an object, in its frame; made at the first call."""
+        if number not in self._surfaces:
+            one = self.objects[number]
+            self._surfaces[number] = Surface(one.vertices, one.faces)
+        return self._surfaces[number]
+
+    def _model(self, number: int) -> ObjectModel:
+        one = self.objects[number]
+        points, normals = _outer_points(one, self.surface(number))
+        return ObjectModel(
+            points,
+            normals,
+            one.symmetry_rotations,
+            one.symmetry_axis,
+            object_class=OBJECT_CLASSES.index(one.family),
+        )
+
+    def __reduce__(self) -> tuple[type[ObjectLibrary], tuple[str, WorldSettings]]:
+        # Another process draws the same objects from the same seeds.
+        return ObjectLibrary, (self._part, self._settings)
+
+
+def read_mesh(path: Path) -> SyntheticObject:
+    """A person's mesh file in metres as an object of one part and no symmetry.
+
+    Its origin moves to the middle of its bounding box. What is inside it is only sure when it is
+    closed. Raises AmtError when the file is missing or cannot be read, or the mesh is empty, flat,
+    inside out, not finite or of a size that no hand holds.
+    """
+    mesh = _load(path)
+    if not len(mesh.faces):
+        raise AmtError(f"{path} has no triangles; give a file with a triangle mesh")
+    if not np.isfinite(mesh.vertices).all():
+        raise AmtError(f"{path} has vertices that are not finite numbers; export it anew")
+    extents = np.ptp(mesh.vertices[np.unique(mesh.faces)], axis=0)
+    if not SMALLEST_M <= extents.max() <= LARGEST_M:
+        size = " x ".join(f"{value:.4g}" for value in extents)
+        raise AmtError(
+            f"{path} is {size} m large, and a hand holds things of {SMALLEST_M} to {LARGEST_M} m; "
+            "meshes are in metres, so scale one in millimetres by 0.001"
+        )
+    if extents.min() < 1e-3 * extents.max():
+        raise AmtError(f"{path} is flat; give a mesh that encloses a volume")
+    if mesh.is_watertight and mesh.volume < 0.0:
+        raise AmtError(f"{path} is inside out; turn its triangles counter-clockwise from outside")
+    mesh.remove_unreferenced_vertices()
+    solid = Solid(np.array(mesh.vertices, float), np.array(mesh.faces))
+    return assembled(path.stem, OTHER, Shape({"body": solid}))
+
+
+def _load(path: Path) -> Trimesh:
+    try:
+        import trimesh
+    except ImportError as error:
+        raise AmtError("Reading meshes needs trimesh: pip install trimesh") from error
+
+    if not path.is_file():
+        raise AmtError(f"there is no mesh {path}; correct the path in meshes")
+    try:
+        mesh = trimesh.load_mesh(path, process=False, skip_materials=True)
+        mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    except Exception as error:  # a damaged mesh can raise anything
+        reason = " ".join(str(error).split())
+        raise AmtError(
+            f"{path} cannot be read as a mesh ({type(error).__name__}: {reason}); give an OBJ, "
+            "PLY, STL or glTF file"
+        ) from error
+    return mesh
+
+
+def _outer_points(one: SyntheticObject, surface: Surface) -> tuple[np.ndarray, np.ndarray]:
+    """POINTS points [P, 3] of the surface that are not inside another component, and normals."""
+    import trimesh
+
+    mesh = trimesh.Trimesh(one.vertices, one.faces, process=False)
+    points, faces = trimesh.sample.sample_surface(mesh, 2 * POINTS, seed=0)
+    normals = mesh.face_normals[faces]
+    outer = ~surface.inside(points + _OUTSIDE_M * normals)
+    if outer.sum() < POINTS:
+        raise AmtError(f"most of the surface of {one.name} lies inside itself; repair the mesh")
+    return np.asarray(points)[outer][:POINTS], normals[outer][:POINTS]

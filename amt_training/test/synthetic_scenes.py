@@ -1,0 +1,128 @@
+"""A small world drawn with flat triangles: fast, the same everywhere, and true in every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import trimesh
+from scipy.spatial.transform import Rotation
+
+from amt_perception.camera.intrinsics import Intrinsics
+from amt_perception.hand.generic import generic_hand
+from amt_perception.hand.joints import Side
+from amt_training.data.sample import ObjectModel
+from amt_training.synthetic.scene import (
+    FIRST_OBJECT,
+    LEFT_HAND,
+    RIGHT_HAND,
+    Hand,
+    Moment,
+    Picture,
+    PlacedObject,
+    Shot,
+    Touch,
+)
+from amt_training.synthetic.settings import WorldSettings
+from amt_training.synthetic.truth import hand_mesh
+
+SKIN = (200, 150, 120)
+BOX = trimesh.creation.box(extents=(0.05, 0.07, 0.15))
+BALL = trimesh.creation.icosphere(subdivisions=2, radius=0.04)
+ELBOW = np.array([0.0, 0.25, 0.05])
+MESHES = {1: BOX, 2: BALL}
+
+
+class FlatLibrary:
+    """A box and a ball."""
+
+    objects: ClassVar = {
+        number: SimpleNamespace(
+            name=name,
+            family=name,
+            vertices=np.asarray(mesh.vertices),
+            faces=np.asarray(mesh.faces),
+            symmetry_rotations=np.eye(3)[None],
+            symmetry_axis=np.zeros(3),
+        )
+        for (number, mesh), name in zip(MESHES.items(), ("box", "ball"), strict=True)
+    }
+    models: ClassVar = {
+        number: ObjectModel(np.asarray(mesh.vertices)[:8], np.asarray(mesh.vertex_normals)[:8])
+        for number, mesh in MESHES.items()
+    }
+
+
+@dataclass
+class FlatWorld:
+    """Every third scene has both hands; hands and objects move from frame to frame."""
+
+    settings: WorldSettings
+    part: str = "train"
+    library: FlatLibrary = field(default_factory=FlatLibrary)
+    drawn: int = 0
+    """Scenes."""
+
+    def __len__(self) -> int:
+        return int(getattr(self.settings, self.part))
+
+    def sides(self, scene: int) -> tuple[Side, ...]:
+        first = (Side.RIGHT, Side.LEFT)[scene % 2]
+        return (Side.RIGHT, Side.LEFT) if scene % 3 == 2 else (first,)
+
+    def shots(self, scene: int) -> Iterator[Shot]:
+        self.drawn += 1
+        random = np.random.default_rng((self.settings.seed, scene))
+        shape, turn = random.normal(0.0, 0.7, 10), Rotation.random(random_state=scene)
+        poses = random.normal(0.0, 0.2, (len(self.sides(scene)), 16, 3))
+        size = self.settings.width, self.settings.height
+        focal, middle = 0.9 * size[0], np.array(size) / 2.0 - (0.0, 1.25)
+        camera = Intrinsics(focal, focal, *middle, *size)
+        for frame in range(self.settings.frames):
+            hands = []
+            for place, (side, pose) in enumerate(zip(self.sides(scene), poses, strict=True)):
+                pose = pose.copy()
+                pose[0] = (Rotation.from_rotvec((0.0, 0.1 * frame, 0.0)) * turn).as_rotvec()
+                wrist = np.array([0.16 * place - 0.05, 0.01 * frame, 0.55])
+                hands.append(Hand(side, pose, shape, wrist, wrist + ELBOW))
+            objects = []
+            for number, offset in ((2, (0.0, -0.1, 0.15)), (1, (0.04, 0.0, 0.05))):
+                pose = np.eye(4)
+                pose[:3, :3] = turn.as_matrix()
+                pose[:3, 3] = hands[0].wrist + offset
+                objects.append(PlacedObject(number, pose))
+            moment = Moment(tuple(hands), tuple(objects))
+            touches = tuple(_touch(hand, moment) for hand in hands)
+            yield Shot(camera, moment, _draw(moment, camera), touches, "grasp")
+
+
+def _touch(hand: Hand, moment: Moment) -> Touch:
+    """As if thumb and palm touched the first object."""
+    on_hand = hand_mesh(hand)[[0, 744, 320, 443, 554, 671]]
+    distance = np.array([-0.001, 0.004, 0.006, 0.02, 0.03, 0.04])
+    return Touch(distance, on_hand, on_hand + moment.objects[0].pose[:3, 2] * distance[:, None])
+
+
+def _draw(moment: Moment, camera: Intrinsics) -> Picture:
+    """The farthest triangles first, each at the depth of its middle."""
+    image = np.full((camera.height, camera.width, 3), 90, np.uint8)
+    depth = np.full(image.shape[:2], np.inf, np.float32)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    triangles = []
+    for hand in moment.hands:
+        number = LEFT_HAND if hand.side == Side.LEFT else RIGHT_HAND
+        triangles += [(one, number) for one in hand_mesh(hand)[generic_hand(hand.side).faces]]
+    for place, one in enumerate(moment.objects):
+        points = MESHES[one.number].vertices @ one.pose[:3, :3].T + one.pose[:3, 3]
+        triangles += [(face, FIRST_OBJECT + place) for face in points[MESHES[one.number].faces]]
+    for triangle, number in sorted(triangles, key=lambda pair: -pair[0][:, 2].mean()):
+        corners = np.round(camera.project(triangle)).astype(np.int32)
+        colour = SKIN if number in (LEFT_HAND, RIGHT_HAND) else (60, 90, 20 * number - 160)
+        cv2.fillConvexPoly(image, corners, colour)
+        cv2.fillConvexPoly(depth, corners, float(triangle[:, 2].mean()))
+        cv2.fillConvexPoly(mask, corners, int(number))
+    return Picture(image, depth, mask)
