@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +17,8 @@ from amt_perception.model.amt import Amt
 from amt_perception.model.baseline import TINY_BASELINE, BaselineConfig, BaselineModel
 from amt_perception.model.config import SIZES, AmtConfig
 from amt_perception.model.transition import TransitionConfig, TransitionRefiner
+from amt_perception.model.weights import load_checkpoint
+from amt_training.data.factory import object_classes
 from amt_training.data.sample import HandDataset
 from amt_training.data.settings import ShardsSettings, ToySettings
 from amt_training.data.targets import TargetBuilder
@@ -73,6 +76,9 @@ def build_task(
     checkpoint are missing.
     """
     config, right = model_configuration(settings.model), hands[Side.RIGHT]
+    classes = object_classes(settings.data)
+    if classes is not None and not isinstance(config, TransitionConfig):
+        config = replace(config, object_classes=classes)
     torch.manual_seed(settings.trainer.seed)
     if isinstance(config, TransitionConfig):
         return TransitionTask(TransitionRefiner(config))
@@ -84,9 +90,26 @@ def build_task(
         return TemporalTask(
             stage_two_model(stage_one, right, settings.temporal_layers), loss, targets
         )
+    model: Amt | BaselineModel
     if isinstance(config, BaselineConfig):
-        return SingleFrameTask(BaselineModel(config), loss, targets)
-    return SingleFrameTask(Amt(config, right, settings.model.backbone_weights), loss, targets)
+        model = BaselineModel(config)
+    else:
+        model = Amt(config, right, settings.model.backbone_weights)
+    if settings.start_from is not None:
+        _load_weights(model, Path(settings.start_from).expanduser(), right)
+    return SingleFrameTask(model, loss, targets)
+
+
+def _load_weights(model: Amt | BaselineModel, path: Path, right: HandModelData) -> None:
+    """Take over a checkpoint's weights. Raises AmtError when they are another network's."""
+    found = load_checkpoint(path, right)
+    try:
+        model.load_state_dict(found.state_dict())
+    except RuntimeError as error:
+        raise AmtError(
+            f"{path} holds another network ({found.config.name}) than the one to be trained "
+            f"({model.config.name}); give the same model.size and object classes, or no start_from"
+        ) from error
 
 
 def _merged(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

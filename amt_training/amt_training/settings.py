@@ -57,6 +57,8 @@ class TrainSettings:
     """Of the CPU, for torch; 0 for torch's own choice."""
     mano_folder: Optional[str] = None  # noqa: UP045 (OmegaConf reads it at run time)
     """Folder with MANO_RIGHT.pkl and MANO_LEFT.pkl; without it the generic hand."""
+    start_from: Optional[str] = None  # noqa: UP045
+    """A model.safetensors whose weights stage 1 starts from, instead of new ones."""
     stage1_checkpoint: Optional[str] = None  # noqa: UP045
     """What stage 2 starts from."""
     temporal_layers: int = 2
@@ -89,6 +91,8 @@ class TrainSettings:
             raise AmtError(
                 "stage 2 goes on from stage 1: give its model.safetensors as stage1_checkpoint=FILE"
             )
+        if self.start_from and self.task != "stage1":
+            raise AmtError("start_from is for stage 1; stage 2 takes stage1_checkpoint=FILE")
         if self.task == "stage2" and self.trainer.distributed.strategy == "fsdp2":
             raise AmtError(
                 "stage 2 trains a small part of the network, which there is no need to shard: set "

@@ -48,7 +48,9 @@ class MadeDataset:
         turns = Rotation.from_rotvec([[0.0, 0.0, 0.0], [0.0, 0.0, np.pi]]).as_matrix()
         self.object_models = {
             3: ObjectModel(0.1 * points, points / np.linalg.norm(points, axis=1)[:, None], turns),
-            11: ObjectModel(points, points, symmetry_axis=np.array([0.0, 0.0, 1.0])),
+            11: ObjectModel(
+                points, points, symmetry_axis=np.array([0.0, 0.0, 1.0]), object_class=4
+            ),
         }
 
     def sample(self, index: int) -> HandSample:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import ClassVar
+from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
-import trimesh
 from scipy.spatial.transform import Rotation
 
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side
-from amt_training.data.sample import ObjectModel
+from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.scene import (
     FIRST_OBJECT,
     LEFT_HAND,
@@ -31,30 +29,7 @@ from amt_training.synthetic.settings import WorldSettings
 from amt_training.synthetic.truth import hand_mesh
 
 SKIN = (200, 150, 120)
-BOX = trimesh.creation.box(extents=(0.05, 0.07, 0.15))
-BALL = trimesh.creation.icosphere(subdivisions=2, radius=0.04)
 ELBOW = np.array([0.0, 0.25, 0.05])
-MESHES = {1: BOX, 2: BALL}
-
-
-class FlatLibrary:
-    """A box and a ball."""
-
-    objects: ClassVar = {
-        number: SimpleNamespace(
-            name=name,
-            family=name,
-            vertices=np.asarray(mesh.vertices),
-            faces=np.asarray(mesh.faces),
-            symmetry_rotations=np.eye(3)[None],
-            symmetry_axis=np.zeros(3),
-        )
-        for (number, mesh), name in zip(MESHES.items(), ("box", "ball"), strict=True)
-    }
-    models: ClassVar = {
-        number: ObjectModel(np.asarray(mesh.vertices)[:8], np.asarray(mesh.vertex_normals)[:8])
-        for number, mesh in MESHES.items()
-    }
 
 
 @dataclass
@@ -63,9 +38,12 @@ class FlatWorld:
 
     settings: WorldSettings
     part: str = "train"
-    library: FlatLibrary = field(default_factory=FlatLibrary)
     drawn: int = 0
     """Scenes."""
+
+    @cached_property
+    def library(self) -> ObjectLibrary:
+        return ObjectLibrary(self.part, self.settings)
 
     def __len__(self) -> int:
         return int(getattr(self.settings, self.part))
@@ -96,18 +74,24 @@ class FlatWorld:
                 pose[:3, 3] = hands[0].wrist + offset
                 objects.append(PlacedObject(number, pose))
             moment = Moment(tuple(hands), tuple(objects))
-            touches = tuple(_touch(hand, moment) for hand in hands)
-            yield Shot(camera, moment, _draw(moment, camera), touches, "grasp")
+            touches = tuple(_touch(hand, moment, self.library) for hand in hands)
+            yield Shot(camera, moment, _draw(moment, camera, self.library), touches, "grasp")
 
 
-def _touch(hand: Hand, moment: Moment) -> Touch:
-    """As if thumb and palm touched the first object."""
+def _touch(hand: Hand, moment: Moment, library: ObjectLibrary) -> Touch:
+    """Of one vertex for each part, to the nearest object."""
     on_hand = hand_mesh(hand)[[0, 744, 320, 443, 554, 671]]
-    distance = np.array([-0.001, 0.004, 0.006, 0.02, 0.03, 0.04])
-    return Touch(distance, on_hand, on_hand + moment.objects[0].pose[:3, 2] * distance[:, None])
+    distances, points = [], []
+    for one in moment.objects:
+        seen = (on_hand - one.pose[:3, 3]) @ one.pose[:3, :3]
+        distance, nearest = library.surface(one.number).distance(seen)
+        distances.append(distance)
+        points.append(nearest @ one.pose[:3, :3].T + one.pose[:3, 3])
+    best, parts = np.argmin(distances, axis=0), np.arange(6)
+    return Touch(np.array(distances)[best, parts], on_hand, np.array(points)[best, parts])
 
 
-def _draw(moment: Moment, camera: Intrinsics) -> Picture:
+def _draw(moment: Moment, camera: Intrinsics, library: ObjectLibrary) -> Picture:
     """The farthest triangles first, each at the depth of its middle."""
     image = np.full((camera.height, camera.width, 3), 90, np.uint8)
     depth = np.full(image.shape[:2], np.inf, np.float32)
@@ -117,9 +101,12 @@ def _draw(moment: Moment, camera: Intrinsics) -> Picture:
         number = LEFT_HAND if hand.side == Side.LEFT else RIGHT_HAND
         triangles += [(one, number) for one in hand_mesh(hand)[generic_hand(hand.side).faces]]
     for place, one in enumerate(moment.objects):
-        points = MESHES[one.number].vertices @ one.pose[:3, :3].T + one.pose[:3, 3]
-        triangles += [(face, FIRST_OBJECT + place) for face in points[MESHES[one.number].faces]]
+        shape = library.objects[one.number]
+        points = shape.vertices @ one.pose[:3, :3].T + one.pose[:3, 3]
+        triangles += [(face, FIRST_OBJECT + place) for face in points[shape.faces]]
     for triangle, number in sorted(triangles, key=lambda pair: -pair[0][:, 2].mean()):
+        if np.linalg.det(triangle) > 0.0:  # seen from behind
+            continue
         corners = np.round(camera.project(triangle)).astype(np.int32)
         colour = SKIN if number in (LEFT_HAND, RIGHT_HAND) else (60, 90, 20 * number - 160)
         cv2.fillConvexPoly(image, corners, colour)

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pickle
+import shutil
 import tarfile
 from dataclasses import asdict, fields
 
@@ -76,6 +77,17 @@ def test_every_field_comes_back(whole):
     assert any(sample.contact is not None and sample.contact.points is None for sample in samples)
     for index in (*range(20), 3, 0):
         assert_same_sample(back.sample(index), samples[index])
+
+
+def test_folders_without_classes_of_objects_stay_readable(whole):
+    named, unnamed = (MadeDataset().object_models[index] for index in (11, 3))
+    assert named.object_class == 4 and unnamed.object_class is None, "both are tested"
+    with np.load(whole / "object_models.npz") as arrays:
+        assert "3_object_class" not in arrays
+        old = {name: values for name, values in arrays.items() if name != "11_object_class"}
+    folder = shutil.copytree(whole, whole.with_name("old"))
+    np.savez(folder / "object_models.npz", **old)
+    assert ShardDataset(folder).object_models[11].object_class is None
 
 
 def test_webdataset_reads_the_tars(whole):

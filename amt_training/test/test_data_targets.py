@@ -105,6 +105,22 @@ def test_without_meshes_nothing_is_made_up(dataset, labels):
     assert target.objects.valid[:, 0].all() and not target.objects.valid[:, 1:].any()
 
 
+def test_an_object_can_be_of_another_class(dataset, labels):
+    (index, model), *_ = dataset.object_models.items()
+    axis = np.array([0.0, 1.0, 0.0])
+    models = {40: replace(model, object_class=3, symmetry_axis=axis), 41: model}
+    many = replace(labels, object_class=labels.object_class.clone())
+    many.object_class[:3, 0], many.object_class[3:, 0] = 40, 41
+    many.object_class[0, 1] = 99
+    objects = builder(dataset, models=models)(many).objects
+    assert objects.class_index[:, 0].tolist() == [3, 3, 3, 41, 41, 41]
+    assert objects.class_index[0, 1] == 99, "an object without a model is its own class"
+    assert objects.valid.sum() == 7 and index not in (3, 40, 41)
+    assert np.array_equal(objects.symmetry_axis[0, 0], axis), "symmetries go by the model"
+    assert not objects.symmetry_axis[3, 0].any()
+    assert objects.surface is not None and torch.equal(objects.surface[0, 0], objects.surface[5, 0])
+
+
 def test_interactions():
     touches = torch.zeros(4, 6, dtype=torch.bool)
     touches[1, 2] = True

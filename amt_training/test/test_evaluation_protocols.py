@@ -99,7 +99,7 @@ def test_the_truth_has_no_error(perfect, truth, dataset):
     assert tables["Confidence of the joints"].value("all joints", "calibration error (%)") == 0.0
 
     errors = object_errors(perfect, truth, dataset.object_models)
-    objects = tables_of(object_tables(perfect, truth, errors, YCB_CLASSES))
+    objects = tables_of(object_tables(perfect, truth, dataset.object_models, errors, YCB_CLASSES))
     assert objects["Objects found"].value("all", "F1 (%)") == 100.0
     for column in objects["Object poses"].columns[2:]:
         assert objects["Object poses"].value("003_cracker_box", column) < 1e-4
@@ -224,16 +224,34 @@ def test_object_figures_ask_for_the_class_and_count_what_is_not_reported(perfect
     chance = 0.4 * perfect.object_chance  # too unsure to be reported
     chance[:, 0, kind + 1] = 0.9  # another class, surely
     unsure = replace(perfect, object_chance=chance)
-    errors = object_errors(unsure, truth, dataset.object_models)
+    models = dataset.object_models
+    errors = object_errors(unsure, truth, models)
     assert errors.add.max() < 1e-6
-    found = tables_of(object_tables(unsure, truth, errors, YCB_CLASSES))["Objects found"]
+    found = tables_of(object_tables(unsure, truth, models, errors, YCB_CLASSES))["Objects found"]
     assert found.value("all", "recall (%)") == 0.0
     assert found.value("all", "precision (%)") == 0.0
     unknown = replace(truth, objects_annotated=np.zeros(18, bool))
-    errors = object_errors(perfect, unknown, dataset.object_models)
-    assert object_tables(perfect, unknown, errors, YCB_CLASSES) == []
+    errors = object_errors(perfect, unknown, models)
+    assert object_tables(perfect, unknown, models, errors, YCB_CLASSES) == []
     assert len(object_errors(perfect, truth, {})) == 0
-    assert len(object_errors(perfect, truth, dataset.object_models, frame_step=4)) == 6
+    assert len(object_errors(perfect, truth, models, frame_step=4)) == 6
+
+
+def test_many_objects_of_few_classes_count_as_their_class(perfect, truth, dataset):
+    kind, (model,) = int(truth.object_class[0, 0]), dataset.object_models.values()
+    many = truth.object_class * np.array([[20], [50]])[np.arange(18) % 2]
+    renumbered = replace(truth, object_class=many)
+    models = {number: replace(model, object_class=kind) for number in (20 * kind, 50 * kind)}
+    errors = object_errors(perfect, renumbered, models)
+    assert len(errors) == 18 and set(errors.class_index) == {kind}
+    assert errors.add.max() < 1e-6
+    for table in object_tables(perfect, renumbered, models, errors, YCB_CLASSES):
+        assert [row[0] for row in table.rows] == ["all", YCB_CLASSES[kind]]
+        if table.title == "Objects found":
+            assert table.value("all", "F1 (%)") == 100.0
+    depths = tables_of(contact_tables(perfect, renumbered, models))["Penetration"]
+    expected = tables_of(contact_tables(perfect, truth, dataset.object_models))["Penetration"]
+    assert depths == expected
 
 
 def test_contacts_that_nobody_annotated_do_not_count(perfect, truth):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from amt_perception.hand.joints import MANO_PARENTS, Side
@@ -9,6 +11,8 @@ from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.limits import anatomical_axes
 from amt_perception.hand.model_data import HandModelData
 from amt_perception.sample.mesh import Mesh, vertex_normals
+
+Colour = tuple[float, float, float]
 
 BACK_OF_HAND, PALM = (190, 145, 120), (212, 164, 145)
 CREASE, NAIL = (150, 92, 76), (240, 203, 192)
@@ -21,14 +25,26 @@ LAST_JOINTS = (15, 3, 6, 12, 9)
 """MANO joints that carry the fingertips, thumb to pinky."""
 
 
-def skin_texture() -> np.ndarray:
+class SkinColours(NamedTuple):
+    """Of a person's hands, sRGB, 0 to 255; the default is the built-in clip's."""
+
+    back: Colour = BACK_OF_HAND
+    palm: Colour = PALM
+    crease: Colour = CREASE
+    nail: Colour = NAIL
+
+
+BUILT_IN_SKIN = SkinColours()
+
+
+def skin_texture(colours: SkinColours = BUILT_IN_SKIN) -> np.ndarray:
     """[64, 64, 3] uint8 RGB: from back (left) to palm, and from crease (first row) to nail."""
     across, upwards = np.meshgrid(
         np.linspace(0.0, 1.0, SKIN_TEXTURE_SIZE), np.linspace(-1.0, 1.0, SKIN_TEXTURE_SIZE)
     )
-    skin = _blend(BACK_OF_HAND, PALM, across)
-    creased = _blend(skin, CREASE, np.clip(-upwards, 0.0, 1.0))
-    return _blend(creased, NAIL, np.clip(upwards, 0.0, 1.0)).astype(np.uint8)
+    skin = _blend(colours.back, colours.palm, across)
+    creased = _blend(skin, colours.crease, np.clip(-upwards, 0.0, 1.0))
+    return _blend(creased, colours.nail, np.clip(upwards, 0.0, 1.0)).astype(np.uint8)
 
 
 def skin_coordinates(data: HandModelData, mesh: Mesh) -> np.ndarray:

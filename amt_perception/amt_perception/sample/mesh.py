@@ -80,20 +80,22 @@ def sleeve_rings(edge: np.ndarray) -> np.ndarray:
     return _rings(edge, SLEEVE_RINGS)
 
 
-def smooth(mesh: Mesh) -> Mesh:
-    """Every triangle in sixteen, on a smooth surface that passes close by the given vertices."""
-    rule, faces = subdivision(mesh.faces)
+def smooth(mesh: Mesh, subdivisions: int = 2) -> Mesh:
+    """Every triangle in 4 ** subdivisions, on a smooth surface close by the given vertices."""
+    rule, faces = subdivision(mesh.faces, subdivisions)
     return Mesh(smoothed(mesh.vertices, rule), faces, rule @ mesh.weights)
 
 
-def subdivision(faces: np.ndarray) -> tuple[csr_array, np.ndarray]:
-    """Every triangle of [F, 3] in sixteen, as a rule [M, N] that gives M vertices from N.
+def subdivision(faces: np.ndarray, subdivisions: int = 2) -> tuple[csr_array, np.ndarray]:
+    """Every triangle of [F, 3] in four, again and again: a rule [M, N] for M vertices from N.
 
-    The given vertices come first. Returns the rule and the new faces [16 F, 3].
+    The given vertices come first. Returns the rule and the new faces [4 ** subdivisions F, 3].
     """
-    once, halves = _split(faces)
-    twice, quarters = _split(halves)
-    return csr_array(twice @ once), quarters
+    rule, faces = _split(faces)
+    for _ in range(subdivisions - 1):
+        again, faces = _split(faces)
+        rule = csr_array(again @ rule)
+    return rule, faces
 
 
 def smoothed(vertices: np.ndarray, rule: csr_array) -> np.ndarray:

@@ -42,21 +42,22 @@ class PosedHand:
     A left hand is drawn as the mirror image of a right one.
     """
 
-    def __init__(self, data: HandModelData) -> None:
+    def __init__(self, data: HandModelData, subdivisions: int = 2) -> None:
+        """subdivisions: each makes four triangles of one."""
         self._is_left = data.side == Side.LEFT
         self._data = mirror_model(data) if self._is_left else data
         self._kinematics = HandKinematics(self._data)
         self._edge = open_edge(self._data.faces)
         skin, cloth = hand_and_forearm(self._data), sleeve(self._data)
         self._weights = skin.weights
-        self._skin_rule, _ = subdivision(skin.faces)
-        self._sleeve_rule, _ = subdivision(cloth.faces)
-        fine = smooth(skin)
+        self._skin_rule, _ = subdivision(skin.faces, subdivisions)
+        self._sleeve_rule, _ = subdivision(cloth.faces, subdivisions)
+        fine = smooth(skin, subdivisions)
         self.skin_faces = self._outwards(fine.faces)
         """[F, 3] counter-clockwise seen from outside."""
         self.skin_coordinates = skin_coordinates(self._data, fine)
         """[N, 2] where each vertex of the skin lies in `appearance.skin_texture`."""
-        self.sleeve_faces = self._outwards(smooth(cloth).faces)
+        self.sleeve_faces = self._outwards(smooth(cloth, subdivisions).faces)
         """[G, 3] counter-clockwise seen from outside."""
 
     def surfaces(

@@ -44,15 +44,15 @@ class HandObjectScene:
     """
 
     def __init__(self, intrinsics: Intrinsics, data: HandModelData) -> None:
-        self._mujoco = _import_mujoco()
+        self._mujoco = import_mujoco()
         self._hand = PosedHand(data)
         spec = self._camera_and_light(intrinsics)
         self._add_materials(spec)
         add_objects(spec, self._mujoco)
         at_rest = self._hand.surfaces(np.zeros((16, 3)), np.zeros(10), np.zeros(3))
-        skin = _add_skin(spec, "skin", at_rest.skin, self._hand.skin_faces)
+        skin = add_skin(spec, "skin", at_rest.skin, self._hand.skin_faces)
         skin.texcoord = self._hand.skin_coordinates.ravel().tolist()
-        _add_skin(spec, "sleeve", at_rest.sleeve, self._hand.sleeve_faces)
+        add_skin(spec, "sleeve", at_rest.sleeve, self._hand.sleeve_faces)
         self._model = spec.compile()
         self._data = self._mujoco.MjData(self._model)
         self._plain = self._mujoco.MjvOption()
@@ -173,7 +173,7 @@ class HandObjectScene:
         spec.add_material(name="sleeve", specular=0.0, shininess=0.0)
 
 
-def _add_skin(
+def add_skin(
     spec: mujoco.MjSpec, name: str, vertices: np.ndarray, faces: np.ndarray
 ) -> mujoco.MjsSkin:
     """A surface in the material of its name, whose vertices can be moved: a skin on a still bone.
@@ -191,7 +191,7 @@ def _add_skin(
     return skin
 
 
-def _import_mujoco() -> ModuleType:
+def import_mujoco() -> ModuleType:
     """Import MuJoCo; where there is no display, let it draw through EGL.
 
     MuJoCo reads MUJOCO_GL once, at its first import. A value that the user set stays.

@@ -86,6 +86,15 @@ def make_dataset(settings: Any, part: str, hands: Mapping[Side, HandModelData]) 
     return ShardDataset(root / part)
 
 
+def object_classes(settings: Any) -> tuple[str, ...] | None:
+    """The `AmtConfig.object_classes` of a data set with objects of its own; None for YCB's."""
+    if not isinstance(settings, WorldSettings):
+        return None
+    from amt_training.synthetic.objects.library import OBJECT_CLASSES
+
+    return OBJECT_CLASSES
+
+
 def _root(settings: Any) -> Path:
     """Where the data set is. Raises AmtError naming the key when nothing is there."""
     root = Path(settings.root).expanduser()

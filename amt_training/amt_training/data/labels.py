@@ -44,7 +44,7 @@ class Labels(Tensors):
     objects_annotated: Tensor
     """[N] bool."""
     object_class: Tensor
-    """[N, MAX_OBJECTS] int64, 0 where there is none."""
+    """[N, MAX_OBJECTS] int64 `ObjectLabel.class_index`, 0 where there is none."""
     object_pose: Tensor
     """[N, MAX_OBJECTS, 4, 4]."""
     contact_part: Tensor

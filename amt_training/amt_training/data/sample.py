@@ -133,6 +133,15 @@ class ObjectModel:
     its own index."""
 
 
+def learned_class(models: Mapping[int, ObjectModel], index: int) -> int:
+    """The class that the network learns for the object of a `class_index`.
+
+    models: `HandDataset.object_models`; an object that is not among them is its own class.
+    """
+    named = models[index].object_class if index in models else None
+    return index if named is None else named
+
+
 class HandDataset(Protocol):
     """A data set, or one split of it. Made without reading pictures."""
 

@@ -32,6 +32,8 @@ from amt_training.data.shard_samples import IMAGE_FORMATS, decode_sample
 DESCRIPTION = "dataset.json"
 _OBJECT_MODELS = "object_models.npz"
 _OBJECT_FIELDS = ("points", "normals", "symmetry_rotations", "symmetry_axis")
+_OBJECT_CLASS = "object_class"
+"""Of a model that names one."""
 
 
 class ShardDataset:
@@ -183,7 +185,8 @@ def write_description(folder: Path, dataset: HandDataset, values: dict[str, Any]
     models = {
         f"{index}_{field}": getattr(model, field)
         for index, model in dataset.object_models.items()
-        for field in _OBJECT_FIELDS
+        for field in (*_OBJECT_FIELDS, _OBJECT_CLASS)
+        if getattr(model, field) is not None
     }
     with atomic_write(folder / _OBJECT_MODELS) as temporary:
         np.savez(temporary, **models)
@@ -212,9 +215,13 @@ def _read_object_models(file: Path) -> dict[int, ObjectModel]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             indices = sorted({int(name.partition("_")[0]) for name in arrays})
-            return {
-                index: ObjectModel(*(arrays[f"{index}_{field}"] for field in _OBJECT_FIELDS))
-                for index in indices
-            }
+            return {index: _object_model(arrays, index) for index in indices}
     except (OSError, ValueError, KeyError) as error:
         raise AmtError(f"{file} cannot be read; run the conversion again") from error
+
+
+def _object_model(arrays: Mapping[str, np.ndarray], index: int) -> ObjectModel:
+    values: dict[str, Any] = {field: arrays[f"{index}_{field}"] for field in _OBJECT_FIELDS}
+    if f"{index}_{_OBJECT_CLASS}" in arrays:
+        values[_OBJECT_CLASS] = int(arrays[f"{index}_{_OBJECT_CLASS}"])
+    return ObjectModel(**values)

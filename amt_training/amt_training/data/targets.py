@@ -16,7 +16,7 @@ from amt_perception.model.hand_layer import Hand, HandLayer
 from amt_perception.model.interface import LEFT, RIGHT
 from amt_training.data.contacts import PART_OF_JOINT, with_contacts
 from amt_training.data.labels import MAX_CONTACTS, Labels
-from amt_training.data.sample import ObjectModel
+from amt_training.data.sample import ObjectModel, learned_class
 from amt_training.losses.targets import UNKNOWN, AmtTarget, ContactTarget, ObjectTarget
 
 FITTING_M = 0.01
@@ -28,12 +28,14 @@ class TargetBuilder(nn.Module):
     """Labels to `AmtTarget`s: meshes, keypoints, surfaces and contacts are computed, not stored.
 
     right_hand: the model's hand. tip_vertices: what the data set calls fingertips, of the sides
-    that it has; targets have the project's. object_models: by class index, of all classes that
-    occur or empty; without them there are no surfaces, and no contacts that nobody annotated.
+    that it has; targets have the project's. object_models: `HandDataset.object_models`, of all
+    objects that occur or empty; without them there are no surfaces, and no contacts that nobody
+    annotated.
     """
 
     own_tips: Tensor
     part: Tensor
+    object_class: Tensor
     object_rotations: Tensor
     object_axis: Tensor
     object_surface: Tensor
@@ -68,6 +70,8 @@ class TargetBuilder(nn.Module):
             rotations[index, : len(model.symmetry_rotations)] = model.symmetry_rotations
             axis[index] = model.symmetry_axis
             surface[index], normals[index] = model.points, model.normals
+        classes = [learned_class(models, index) for index in range(rows)]
+        self.register_buffer("object_class", torch.tensor(classes), persistent=False)
         tables = {"rotations": rotations, "axis": axis, "surface": surface, "normals": normals}
         for name, table in tables.items():
             tensor = torch.from_numpy(table.astype(np.float32))
@@ -154,12 +158,13 @@ class TargetBuilder(nn.Module):
         return joints
 
     def _objects(self, labels: Labels) -> ObjectTarget:
-        # A class without a model has no known symmetry.
-        row = labels.object_class.where(labels.object_class < len(self.object_axis), 0)
+        # An object without a model has no known symmetry, and is its own class.
+        known = labels.object_class < len(self.object_axis)
+        row = labels.object_class.where(known, 0)
         return ObjectTarget(
             annotated=labels.objects_annotated,
             valid=labels.object_class > 0,
-            class_index=labels.object_class,
+            class_index=self.object_class[row].where(known, labels.object_class),
             position=labels.object_pose[..., :3, 3],
             rotation=labels.object_pose[..., :3, :3],
             symmetry_rotations=self.object_rotations[row],

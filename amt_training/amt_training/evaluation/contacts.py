@@ -10,7 +10,7 @@ from amt_perception.estimators.amt_results import LEAST_PROBABILITY
 from amt_perception.metrics.classification import count_decisions
 from amt_perception.metrics.surface import nearest_distances, penetration_depth
 from amt_perception.model.interface import HAND_PARTS, INTERACTIONS
-from amt_training.data.sample import ObjectModel
+from amt_training.data.sample import ObjectModel, learned_class
 from amt_training.evaluation.predictions import Predictions, Truth
 from amt_training.evaluation.tables import Table, Value
 from amt_training.losses.targets import UNKNOWN
@@ -21,8 +21,8 @@ def contact_tables(
 ) -> list[Table]:
     """All tables about contacts, as far as they are annotated.
 
-    models: of the objects' classes. frame_step: penetration is measured in frames whose number it
-    divides.
+    models: `HandDataset.object_models`. frame_step: penetration is measured in frames whose number
+    it divides.
     """
     tables = []
     if (truth.contact_part != UNKNOWN).any():
@@ -112,14 +112,14 @@ def _penetration(
     there: list[float] = []
     usable = truth.objects_annotated & truth.mano_valid & (truth.frame % frame_step == 0)
     for sample in np.flatnonzero(usable):
-        kinds = truth.object_class[sample]
-        places = [place for place, kind in enumerate(kinds) if int(kind) in models]
+        numbers = truth.object_class[sample].tolist()
+        places = [place for place, number in enumerate(numbers) if number in models]
         if not places:
             continue
         pairs = []
         for place in places:
-            model = models[int(kinds[place])]
-            best = int(predictions.object_chance[sample, :, kinds[place]].argmax())
+            model, kind = models[numbers[place]], learned_class(models, numbers[place])
+            best = int(predictions.object_chance[sample, :, kind].argmax())
             pairs.append(
                 (
                     _depth(predictions.vertices[sample],

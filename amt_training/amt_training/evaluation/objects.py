@@ -29,7 +29,7 @@ from amt_perception.metrics.objects import (
     rotation_error,
     translation_error,
 )
-from amt_training.data.sample import ObjectModel
+from amt_training.data.sample import ObjectModel, learned_class
 from amt_training.evaluation.predictions import Predictions, Truth
 from amt_training.evaluation.tables import Table, Value
 
@@ -49,7 +49,7 @@ class ObjectErrors:
     sample: np.ndarray
     """[O] int, row of the sample."""
     class_index: np.ndarray
-    """[O] int."""
+    """[O] int, index into `AmtConfig.object_classes`."""
     diameter: np.ndarray
     """[O] (m)."""
     add: np.ndarray
@@ -82,7 +82,7 @@ class ObjectErrors:
 def object_errors(
     predictions: Predictions, truth: Truth, models: Mapping[int, ObjectModel], frame_step: int = 1
 ) -> ObjectErrors:
-    """Errors of all annotated objects of the classes that there are models of.
+    """Errors of all annotated objects that there are models of.
 
     models: `HandDataset.object_models`. frame_step: only frames whose number it divides count.
     Shows its progress: symmetries take their time.
@@ -97,10 +97,11 @@ def object_errors(
     chosen = _annotated(truth) & (truth.frame % frame_step == 0)[:, None]
     annotated = [(int(n), int(m)) for n, m in np.argwhere(chosen)]
     for sample, place in tqdm(annotated, desc="object poses", unit="object", disable=not models):
-        kind = int(truth.object_class[sample, place])
-        if kind not in models:
+        number = int(truth.object_class[sample, place])
+        if number not in models:
             continue
-        model, target = models[kind], truth.object_pose[sample, place].astype(float)
+        model, target = models[number], truth.object_pose[sample, place].astype(float)
+        kind = learned_class(models, number)
         best = int(predictions.object_chance[sample, :, kind].argmax())
         pose = predictions.object_pose[sample, best].astype(float)
         points, camera = model.points, truth.intrinsics[sample]
@@ -113,15 +114,15 @@ def object_errors(
             (
                 sample,
                 kind,
-                sizes[kind],
+                sizes[number],
                 add_error(pose, target, points),
                 adds_error(pose, target, points),
                 translation_error(pose, target),
                 rotation_error(
                     pose[:3, :3], target[:3, :3], model.symmetry_rotations, model.symmetry_axis
                 ),
-                mssd(pose, target, outer[kind], symmetries[kind]),
-                mspd(pose, target, points, symmetries[kind], camera) / scale,
+                mssd(pose, target, outer[number], symmetries[number]),
+                mspd(pose, target, points, symmetries[number], camera) / scale,
                 corner_error(pose, target, points),
                 translation_error(from_wrist, target_from_wrist),
                 corner_error(from_wrist, target_from_wrist, points),
@@ -134,17 +135,19 @@ def object_errors(
 def object_tables(
     predictions: Predictions,
     truth: Truth,
+    models: Mapping[int, ObjectModel],
     errors: ObjectErrors,
     class_names: Sequence[str],
     frame_step: int = 1,
 ) -> list[Table]:
     """All tables about objects; none where nobody annotated them.
 
-    errors: of `object_errors` with this frame_step. class_names: of the model, background first.
+    models: `HandDataset.object_models`. errors: of `object_errors` with this frame_step.
+    class_names: of the network, background first.
     """
     if not truth.objects_annotated.any():
         return []
-    tables = [_found(predictions, truth, class_names)]
+    tables = [_found(predictions, truth, models, class_names)]
     if len(errors) > 0:
         tables += [_poses(errors, class_names), _recall(errors, class_names, frame_step)]
     return tables
@@ -155,11 +158,17 @@ def _annotated(truth: Truth) -> np.ndarray:
     return truth.objects_annotated[:, None] & (truth.object_class > 0)
 
 
-def _found(predictions: Predictions, truth: Truth, names: Sequence[str]) -> Table:
+def _found(
+    predictions: Predictions,
+    truth: Truth,
+    models: Mapping[int, ObjectModel],
+    names: Sequence[str],
+) -> Table:
     """Is there an object of this class in the picture?"""
     there = np.zeros((len(truth), len(names)), bool)
     sample, place = np.nonzero(_annotated(truth))
-    there[sample, truth.object_class[sample, place]] = True
+    numbers = truth.object_class[sample, place].tolist()
+    there[sample, [learned_class(models, number) for number in numbers]] = True
     reported = predictions.object_chance.max(axis=1) >= LEAST_PROBABILITY
     known = np.broadcast_to(truth.objects_annotated[:, None], there.shape)
     rows: list[tuple[Value, ...]] = []

@@ -93,7 +93,7 @@ class Truth(Arrays):
     objects_annotated: np.ndarray
     """[N] bool."""
     object_class: np.ndarray
-    """[N, M] int, 0 where there is none."""
+    """[N, M] int index into `HandDataset.object_models`, 0 where there is none."""
     object_pose: np.ndarray
     """[N, M, 4, 4]."""
     contact_part: np.ndarray

@@ -86,7 +86,7 @@ def judge(
     return Results(
         origin=origin,
         hands=tuple(hand_tables(predictions, truth, errors)),
-        objects=tuple(object_tables(predictions, truth, objects, object_classes, step)),
+        objects=tuple(object_tables(predictions, truth, models, objects, object_classes, step)),
         contacts=tuple(contact_tables(predictions, truth, models, step)),
         curves=tuple(errors.curve(number) for number in range(len(errors.by_alignment))),
     )

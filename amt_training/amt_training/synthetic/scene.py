@@ -78,8 +78,8 @@ class Touch:
     """How a hand touches the objects around it, from its mesh and theirs."""
 
     distance: np.ndarray
-    """[6] signed distance of each of HAND_PARTS to the nearest object (m), negative inside; infinite
-    without objects."""
+    """[6] signed distance of each of HAND_PARTS to the nearest object (m), negative inside;
+    infinite without objects."""
     on_hand: np.ndarray
     """[6, 3] the vertex of each part that is nearest (m)."""
     on_object: np.ndarray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -67,18 +68,19 @@ def in_picture(shot: Shot, points: np.ndarray) -> np.ndarray:
 def perfect_estimate(shot: Shot, library: ObjectLibrary) -> FrameEstimate:
     """What an estimator without errors would say about a shot.
 
-    Hands have their side's number for a track, objects their place in the moment. Contacts are
-    those of every part that has an object, with probability 1 or 0.
+    Hands have their side's number for a track, objects their name and their place in the moment.
+    There is a contact for every part of a hand, with probability 1 or 0, unless there is no object.
     """
-    objects = list(shot.moment.objects)
+    objects = shot.moment.objects
+    tracks = [f"{library.objects[one.number].name}#{place}" for place, one in enumerate(objects)]
     contacts = [
         contact
         for hand, touch in zip(shot.moment.hands, shot.touches, strict=True)
-        for contact in _contacts(hand.side, touch, objects, library)
+        for contact in _contacts(hand.side, touch, objects, tracks, library)
     ]
     return FrameEstimate(
         hands=[_hand(hand, shot) for hand in shot.moment.hands],
-        objects=[_object(one, str(place), library) for place, one in enumerate(objects)],
+        objects=[_object(one, track, library) for one, track in zip(objects, tracks, strict=True)],
         contacts=contacts,
         interaction=_interaction(shot.touches),
         interaction_score=1.0,
@@ -107,7 +109,7 @@ def _hand(hand: Hand, shot: Shot) -> HandEstimate:
 def _object(one: PlacedObject, track: str, library: ObjectLibrary) -> ObjectEstimate:
     shape = library.objects[one.number]
     return ObjectEstimate(
-        class_name=shape.name,
+        class_name=shape.family,
         confidence=1.0,
         track_id=track,
         position=one.pose[:3, 3],
@@ -119,7 +121,11 @@ def _object(one: PlacedObject, track: str, library: ObjectLibrary) -> ObjectEsti
 
 
 def _contacts(
-    side: Side, touch: Touch, objects: list[PlacedObject], library: ObjectLibrary
+    side: Side,
+    touch: Touch,
+    objects: Sequence[PlacedObject],
+    tracks: Sequence[str],
+    library: ObjectLibrary,
 ) -> list[ContactEstimate]:
     """Of every part of a hand; none where there are no objects."""
     if not objects:
@@ -134,7 +140,7 @@ def _contacts(
             ContactEstimate(
                 side=side,
                 part=part,
-                object_track_id=str(owner[part]),
+                object_track_id=tracks[owner[part]],
                 probability=float(distance < TOUCHING_M),
                 position=touch.on_hand[part],
                 distance=distance,
@@ -144,7 +150,9 @@ def _contacts(
     return found
 
 
-def _owners(points: np.ndarray, objects: list[PlacedObject], library: ObjectLibrary) -> np.ndarray:
+def _owners(
+    points: np.ndarray, objects: Sequence[PlacedObject], library: ObjectLibrary
+) -> np.ndarray:
     """[N] place of the object whose surface each of the points [N, 3] lies on."""
     gaps = []
     for one in objects:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amt_perception.errors import AmtError
-from amt_training.data.object_models import POINTS
 from amt_training.data.sample import ObjectModel
 from amt_training.synthetic.objects.families import FAMILIES
 from amt_training.synthetic.objects.shapes import Shape, Solid, SyntheticObject, assembled
@@ -24,6 +23,9 @@ OTHER = "other"
 """The class of a mesh that a person gives."""
 OBJECT_CLASSES = ("background", *FAMILIES, OTHER)
 """What a model's `AmtConfig.object_classes` is for this world."""
+POINTS = 512
+"""Points on the surface of each object's model: losses look at all of them for every vertex of a
+hand."""
 PARTS = ("train", "val", "test")
 SMALLEST_M, LARGEST_M = 0.01, 0.6
 """Longest side of a person's mesh (m)."""
@@ -34,40 +36,47 @@ _OUTSIDE_M = 1e-4
 class ObjectLibrary:
     """Drawn objects, the families in turn, and after them the meshes that the settings name.
 
-    Each part draws its own: the objects of val and test are never trained on. A person's meshes
-    are in every part.
+    Each part has its own: the objects of val and test are never trained on. A person's meshes
+    are in every part. A number means the same object in every part.
     """
 
     objects: Mapping[int, SyntheticObject]
-    """Numbered from 1."""
+    """Of this part, by their numbers."""
+    all_objects: Mapping[int, SyntheticObject]
+    """Of all parts, numbered from 1."""
 
     def __init__(self, part: str, settings: WorldSettings) -> None:
         """part: train, val or test. Raises AmtError for a mesh that `read_mesh` refuses."""
         self._part, self._settings = part, settings
-        place, families = PARTS.index(part), list(FAMILIES.items())
-        drawn = []
-        for number in range(settings.objects[place]):
-            family, draw = families[number % len(families)]
-            random = np.random.default_rng([settings.seed, place, number])
-            drawn.append(assembled(f"{family}_{number + 1:02d}", family, draw(random)))
-        given = [read_mesh(Path(path)) for path in settings.meshes]
-        self.objects = dict(enumerate([*drawn, *given], start=1))
+        families = list(FAMILIES.items())
+        found: list[tuple[str, SyntheticObject]] = []
+        for place, owner in enumerate(PARTS):
+            for number in range(settings.objects[place]):
+                family, draw = families[number % len(families)]
+                random = np.random.default_rng([settings.seed, place, number])
+                name = f"{family}_{len(found) + 1:03d}"
+                found.append((owner, assembled(name, family, draw(random))))
+        found += [(part, read_mesh(Path(path))) for path in settings.meshes]
+        self.all_objects = {number: one for number, (_, one) in enumerate(found, start=1)}
+        self.objects = {
+            number: one for number, (owner, one) in enumerate(found, start=1) if owner == part
+        }
         self._surfaces: dict[int, Surface] = {}
 
     @cached_property
     def models(self) -> Mapping[int, ObjectModel]:
-        """What learning and evaluation know of each object, by its number."""
-        return {number: self._model(number) for number in self.objects}
+        """What learning and evaluation know of each object of all parts, by its number."""
+        return {number: self._model(number) for number in self.all_objects}
 
     def surface(self, number: int) -> Surface:
         """Of an object, in its frame; made at the first call."""
         if number not in self._surfaces:
-            one = self.objects[number]
+            one = self.all_objects[number]
             self._surfaces[number] = Surface(one.vertices, one.faces)
         return self._surfaces[number]
 
     def _model(self, number: int) -> ObjectModel:
-        one = self.objects[number]
+        one = self.all_objects[number]
         points, normals = _outer_points(one, self.surface(number))
         return ObjectModel(
             points,
@@ -103,6 +112,7 @@ def read_mesh(path: Path) -> SyntheticObject:
         )
     if extents.min() < 1e-3 * extents.max():
         raise AmtError(f"{path} is flat; give a mesh that encloses a volume")
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
     if mesh.is_watertight and mesh.volume < 0.0:
         raise AmtError(f"{path} is inside out; turn its triangles counter-clockwise from outside")
     mesh.remove_unreferenced_vertices()
@@ -120,7 +130,6 @@ def _load(path: Path) -> Trimesh:
         raise AmtError(f"there is no mesh {path}; correct the path in meshes")
     try:
         mesh = trimesh.load_mesh(path, process=False, skip_materials=True)
-        mesh.merge_vertices(merge_tex=True, merge_norm=True)
     except Exception as error:  # a damaged mesh can raise anything
         reason = " ".join(str(error).split())
         raise AmtError(
