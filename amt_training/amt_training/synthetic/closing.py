@@ -58,9 +58,9 @@ class Closing:
     def _close(
         self, start: np.ndarray, end: np.ndarray, share: np.ndarray, fingers: np.ndarray, level: int
     ) -> np.ndarray:
-        """Move the joints from a level outwards on; changes share [15]. Which fingers met something.
+        """Move the joints from a level outwards on, which changes share [15].
 
-        Of the joints that meet nothing, `share` is at its end.
+        Returns which fingers met something [F]; the shares of others are at their end.
         """
         joints = FINGER_JOINTS[fingers, level:]
         # The back of a finger meets nothing; a thumb moves sideways, too.
@@ -79,7 +79,7 @@ class Closing:
         way = np.linspace(0.0, 1.0, _STEPS[level])
         found = gaps(np.repeat(way[:, None], len(fingers), axis=1), coarse) + PRESS_M
         touching = found < 0.0
-        met = touching.any(axis=0)
+        met: np.ndarray = touching.any(axis=0)
         first = touching.argmax(axis=0)
         which = np.arange(len(fingers))
         before = np.maximum(first - 1, 0)

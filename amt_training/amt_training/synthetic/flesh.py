@@ -52,7 +52,7 @@ class Flesh:
         self.finger = _FINGER_OF_JOINT[self.bone]
         """[N] thumb to pinky from 0; -1 for the palm."""
         self.palmar: np.ndarray
-        """[N] for a finger's vertices: cosine of the angle about the bone from where it flexes to."""
+        """[N] of a finger's vertices: cosine of the angle about the bone from where it flexes to."""
         self._weights = data.weights
         self._skin = data.v_template + data.shapedirs @ shape
         self._correctives = data.posedirs
@@ -85,9 +85,7 @@ class Flesh:
         points = (turned @ skin[..., None])[..., 0] + self._weights @ offsets
         return points @ rotation.T + wrist
 
-    def fingers(
-        self, angles: np.ndarray, rotation: np.ndarray, wrist: np.ndarray
-    ) -> np.ndarray:
+    def fingers(self, angles: np.ndarray, rotation: np.ndarray, wrist: np.ndarray) -> np.ndarray:
         """[K, 5, 4, 3] three joints and the tip of each finger, thumb to pinky, in K poses.
 
         Arguments as of `vertices`. Each tip is carried by its last bone.
@@ -174,4 +172,3 @@ class Flesh:
 def fingertips(fingers: np.ndarray) -> np.ndarray:
     """[..., 5, 3] middle of each finger's pad, along [..., 5, 4, 3] of `Flesh.fingers`."""
     return 0.3 * fingers[..., 2, :] + 0.7 * fingers[..., 3, :]
-

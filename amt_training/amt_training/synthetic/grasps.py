@@ -282,15 +282,15 @@ def _fingertip_place(
     opened = opening[at]
 
     across, _ = Rotation.align_vectors([other - one], [fingers[at] - thumb[at]])
-    turns = Rotation.from_rotvec(
-        random.uniform(0.0, 2.0 * np.pi, (6, 1)) * (other - one) / width
-    )
+    turns = Rotation.from_rotvec(random.uniform(0.0, 2.0 * np.pi, (6, 1)) * (other - one) / width)
     rotations = (turns * across).as_matrix()
     middle = 0.5 * (one + other)
     held = 0.5 * (thumb[at] + fingers[at])
     wrists = middle - rotations @ held
     skin = flesh.only(np.arange(len(flesh.bone)) % 4 == 0)
-    candidates = [skin.vertices(opened[None], r, w)[0] for r, w in zip(rotations, wrists, strict=True)]
+    candidates = [
+        skin.vertices(opened[None], r, w)[0] for r, w in zip(rotations, wrists, strict=True)
+    ]
     gaps = surface.distance(np.vstack(candidates))[0].reshape(6, -1).min(axis=1)
     clear = np.flatnonzero(gaps > 0.001)
     if not len(clear):

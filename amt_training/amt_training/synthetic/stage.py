@@ -199,7 +199,10 @@ def _with_another_object(
     moment: Moment, library: ObjectLibrary, random: np.random.Generator
 ) -> Moment:
     """Something else lies about, beside the hands and what they hold."""
-    number = int(random.choice(list(library.objects)))
+    others = set(library.objects) - {one.number for one in moment.objects}
+    if not others:
+        return moment
+    number = int(random.choice(sorted(others)))
     around = Surroundings(moment.hands, moment.objects, library)
     pose = _standing(library, number, random)
     middle = mesh_of(moment.hands[0]).mean(axis=0)
