@@ -14,10 +14,10 @@ import numpy as np
 
 from amt_perception.hand.joints import WRIST
 from amt_perception.model.interface import HAND_PARTS
-from amt_training.data.sample import ObjectModel
+from amt_training.data.sample import ObjectModel, learned_class
 from amt_training.evaluation.contacts import contact_tables
 from amt_training.evaluation.hands import ALIGNMENTS, hand_errors
-from amt_training.evaluation.objects import object_errors
+from amt_training.evaluation.objects import ObjectErrors, object_errors
 from amt_training.evaluation.predictions import Predictions, Truth
 from amt_training.evaluation.tables import Table
 
@@ -70,15 +70,28 @@ def depth_figures(predictions: Predictions, truth: Truth) -> dict[str, Any]:
 def object_figures(
     predictions: Predictions, truth: Truth, models: Mapping[int, ObjectModel]
 ) -> dict[str, Any]:
-    """Errors of the poses of all annotated objects, and how often the surest class is there.
+    """Errors of the poses of annotated objects, and how often the surest class is there.
 
+    Of all objects about a hand, and of the one nearest to it alone, which is annotated first.
     Rotations count with the objects' symmetries. The class is right where the one that the model is
-    surest of is that of an object in the picture.
+    surest of is that of an annotated object.
     """
     errors = object_errors(predictions, truth, models)
+    _, nearest = np.unique(errors.sample, return_index=True)
     with_objects = np.flatnonzero(truth.objects_annotated & (truth.object_class > 0).any(axis=1))
     surest = predictions.object_chance[with_objects].max(axis=1).argmax(axis=1)
-    right = (truth.object_class[with_objects] == surest[:, None]).any(axis=1)
+    right = [
+        int(kind) in {learned_class(models, int(one)) for one in truth.object_class[sample] if one}
+        for sample, kind in zip(with_objects, surest, strict=True)
+    ]
+    return _pose_figures(errors) | {
+        "nearest": _pose_figures(errors[nearest]),
+        "pictures_with_objects": len(with_objects),
+        "class_accuracy": number_or_none(_mean(np.array(right, dtype=float))),
+    }
+
+
+def _pose_figures(errors: ObjectErrors) -> dict[str, Any]:
     rotation = np.degrees(errors.rotation)
     return {
         "objects": len(errors),
@@ -87,8 +100,6 @@ def object_figures(
         "position_from_wrist_mm": number_or_none(1e3 * _mean(errors.wrist_translation)),
         "rotation_deg": number_or_none(_mean(rotation)),
         "rotation_median_deg": number_or_none(_quantile(rotation, 0.5)),
-        "pictures_with_objects": len(with_objects),
-        "class_accuracy": number_or_none(_mean(right.astype(float))),
     }
 
 

@@ -20,8 +20,8 @@ def command(options: Mapping[str, Path | int | None]) -> str:
     words = ["python", "-m", "benchmarks.small"]
     for name, value in options.items():
         if isinstance(value, Path):
-            value = "FOLDER" if value.is_dir() else shown_path(value)
-        if value is not None:
+            words += [f"--{name}", "FOLDER" if value.is_dir() else shown_path(value)]
+        elif value is not None:
             words += [f"--{name}", str(value)]
     return shlex.join(words)
 

@@ -21,6 +21,7 @@ BARS = (
 )
 """Of the figures that come first: label, key, and the bar."""
 BOXES = {"truth": "true", "detector_like": "detector-like"}
+ESTIMATORS = {"small": "AMT small", "mediapipe": "MediaPipe, fitted hand"}
 _HAND_COLUMNS = ("hands", "MPJPE (mm)", "PA-MPJPE (mm)", "absolute (mm)", "AUC of PA",
                  "PCK 20 mm", "depth, median (%)", "depth, p90 (%)", "depth, bias (%)")  # fmt: skip
 
@@ -134,13 +135,15 @@ def _hand_cells(run: Mapping[str, Any]) -> tuple[Value, ...]:
 
 def _objects(synthetic: Mapping[str, Any]) -> Table:
     keys = ("position_mm", "position_median_mm", "position_from_wrist_mm", "rotation_deg",
-            "rotation_median_deg", "class_accuracy")  # fmt: skip
+            "rotation_median_deg")  # fmt: skip
     rows = tuple(
-        (name, BOXES[boxes], run["objects"]["objects"], *(_number(run["objects"][k]) for k in keys))
+        (name, BOXES[boxes], which, part["objects"], *(_number(part[key]) for key in keys),
+         _number(run["objects"]["class_accuracy"]))
         for name, boxes, run in _runs(synthetic)
-    )
-    columns = ("model", "boxes", "objects", "position (mm)", "median (mm)", "from the wrist (mm)",
-               "rotation (°)", "median (°)", "right class")  # fmt: skip
+        for which, part in (("all", run["objects"]), ("nearest", run["objects"]["nearest"]))
+    )  # fmt: skip
+    columns = ("model", "boxes", "objects", "count", "position (mm)", "median (mm)",
+               "from the wrist (mm)", "rotation (°)", "median (°)", "right class")  # fmt: skip
     return Table("Objects", columns, rows)
 
 
@@ -227,43 +230,60 @@ def _held_out(synthetic: Mapping[str, Any]) -> str:
 def _videos(videos: Mapping[str, Any] | None) -> list[str]:
     if videos is None:
         return ["## Real videos", "Not run: give the folder that holds videos/ with --data."]
-    parts = [
+    return [
         "## Real videos",
         "Both as the pipeline runs them, with an assumed field of view of 60°. There is no truth: "
         "the difference is to MediaPipe's fitted hand. Jitter: distance of the wrist-relative "
         "joints to a Savitzky-Golay fit over 9 frames, root mean square.",
+        _found(videos).to_markdown(),
+        _steadiness(videos).to_markdown(),
+        _differences(videos).to_markdown(),
+        *(f"![The model's hands and MediaPipe's](../{name})" for name in videos["stills"]),
     ]
-    rows: list[tuple[Value, ...]] = []
-    differences: list[tuple[Value, ...]] = []
-    for name, clip in videos["clips"].items():
-        for who, label in (("small", "AMT small"), ("mediapipe", "MediaPipe, fitted hand")):
-            one = clip[who]
-            for side, steady in one["sides"].items():
-                if steady["frames"]:
-                    rows.append(
-                        (f"{name}, {side} hand", label, f"{steady['frames']:,}/{clip['frames']:,}",
-                         one["side_flips"], _number(steady["jitter_mm"]),
-                         _number(steady["bone_variation"]),
-                         f"{one['ms_p50']:.0f} / {one['ms_p95']:.0f}")
-                    )  # fmt: skip
-        apart = clip["difference"]
-        keys = ("pa_mm", "pa_median_mm", "pa_p90_mm", "keypoints_of_box", "same_side")
-        differences.append((name, apart["hands"], *(_number(apart[key]) for key in keys)))
-    columns = ("hand", "estimator", "frames", "side flips in the clip", "jitter (mm)",
-               "bone variation", "ms a frame, p50 / p95")  # fmt: skip
-    parts.append(Table("Clips", columns, tuple(rows)).to_markdown())
-    columns = ("model to MediaPipe", "hands", "PA (mm)", "median (mm)", "p90 (mm)",
-               "keypoints over box", "same side")  # fmt: skip
-    parts.append(Table("Differences", columns, tuple(differences)).to_markdown())
-    rows = [
-        (label, f"{one['in_clip']:,} of {one['clip_frames']:,}",
-         f"{one['in_images']:,} in {one['images']:,} images")
-        for who, label in (("small", "AMT small"), ("mediapipe", "MediaPipe, fitted hand"))
-        for one in [videos["no_hand"][who]]
+
+
+def _found(videos: Mapping[str, Any]) -> Table:
+    rows: list[tuple[Value, ...]] = [
+        (name, label, f"{one['frames_with_a_hand']:,} of {clip['frames']:,}", one["side_flips"],
+         f"{one['ms_p50']:.0f} / {one['ms_p95']:.0f}")
+        for name, clip in videos["clips"].items()
+        for key, label in ESTIMATORS.items()
+        for one in [clip[key]]
     ]  # fmt: skip
-    columns = ("where there is no hand", "frames of no_hand_dog with one", "in images_no_hand")
-    parts.append(Table("No hand", columns, tuple(rows)).to_markdown())
-    return [*parts, *(f"![Model and MediaPipe](../{name})" for name in videos["stills"])]
+    for key, label in ESTIMATORS.items():
+        empty = videos["no_hand"][key]
+        rows += [
+            ("no_hand_dog", label, f"{empty['in_clip']:,} of {empty['clip_frames']:,}", "", ""),
+            ("images_no_hand", label, f"{empty['in_images']:,} in {empty['images']:,} images",
+             "", ""),
+        ]  # fmt: skip
+    columns = ("clip", "estimator", "frames with a hand", "side flips", "ms a frame, p50 / p95")
+    return Table("Clips", columns, tuple(rows))
+
+
+def _steadiness(videos: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (f"{name}, {side} hand", label, steady["frames"], _number(steady["jitter_mm"]),
+         _number(steady["bone_variation"]))
+        for name, clip in videos["clips"].items()
+        for side in ("left", "right")
+        if any(clip[key]["sides"][side]["frames"] for key in ESTIMATORS)
+        for key, label in ESTIMATORS.items()
+        for steady in [clip[key]["sides"][side]]
+    )  # fmt: skip
+    columns = ("hand", "estimator", "frames", "jitter (mm)", "bone length variation")
+    return Table("Steadiness", columns, rows)
+
+
+def _differences(videos: Mapping[str, Any]) -> Table:
+    keys = ("pa_mm", "pa_median_mm", "pa_p90_mm", "keypoints_of_box", "same_side")
+    rows = tuple(
+        (name, clip["difference"]["hands"], *(_number(clip["difference"][key]) for key in keys))
+        for name, clip in videos["clips"].items()
+    )
+    columns = ("model to MediaPipe", "hands", "PA (mm)", "median (mm)", "p90 (mm)",
+               "keypoints (of the box's size)", "same side")  # fmt: skip
+    return Table("Differences", columns, rows)
 
 
 def _seconds(seconds: Mapping[str, float]) -> Table:

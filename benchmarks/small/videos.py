@@ -27,7 +27,7 @@ class Watched:
     """What an estimator said about a clip."""
 
     hands: list[list[HandEstimate]] = field(default_factory=list)
-    """Of each frame, those that are seen in it; without meshes."""
+    """Of each frame, those that are seen in it."""
     seconds: list[float] = field(default_factory=list)
     """Each frame took."""
 
