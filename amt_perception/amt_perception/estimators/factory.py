@@ -30,9 +30,9 @@ def create_estimator(
     mano_folder: the user's MANO files, None for the generic hand. hand_length_m: wrist to the tip
     of the middle finger, None for an average adult; MediaPipe only, since AMT estimates the size.
     checkpoint, device, precision: weights of the AMT model (None for the ones that come with this
-    package), where and with what numbers it computes. single_images: the images do not follow each other; call `reset` between them. Logs
-    which estimator it is. Raises AmtError for an unknown name, for what the estimator cannot take,
-    and when something that it needs is missing.
+    package), where and with what numbers it computes. single_images: the images do not follow each
+    other; call `reset` between them. Logs which estimator it is. Raises AmtError for an unknown
+    name, for what the estimator cannot take, and when something that it needs is missing.
     """
     for what, value, choices in (
         ("estimator", name, ESTIMATORS),
