@@ -3,6 +3,7 @@
 # make bench  the benchmarks: tables, and JSON under out/bench   (DATA=folder with videos/)
 # make bench-retarget   retargeting against the libraries in use, with plots and videos
 # make bench-model      parameters, GFLOP and latency of the AMT model, on a GPU where there is one
+# make bench-small      what the shipped checkpoint is worth: docs/results/small.md   (DATA=folder with videos/)
 # make bench-training   the data path and the training step; on a GPU where there is one
 # make check  ruff and mypy
 
@@ -13,7 +14,7 @@ HAND   ?= right
 OUT    ?= out/demo
 RUN    := .venv/bin/python -m
 
-.PHONY: demo test bench bench-retarget bench-model bench-training check setup clean
+.PHONY: demo test bench bench-retarget bench-model bench-small bench-training check setup clean
 
 setup:
 	@$(PYTHON) tools/setup_environment.py
@@ -32,6 +33,9 @@ bench-retarget: setup
 
 bench-model: setup
 	@$(RUN) benchmarks.model
+
+bench-small: setup
+	@$(RUN) benchmarks.small $(if $(DATA),--data "$(DATA)")
 
 bench-training: setup
 	@$(RUN) benchmarks.training

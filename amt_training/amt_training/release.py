@@ -23,7 +23,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument(
         "--storage", choices=STORAGE, default="float16", help="how matrices are kept (float16)"
     )
-    parser.add_argument("--mano-folder", type=Path, help="MANO's files, if it was trained with them")
+    parser.add_argument("--mano-folder", type=Path, help="MANO's, if it was trained with it")
     try:
         print(release(parser.parse_args(words)))
     except AmtError as error:

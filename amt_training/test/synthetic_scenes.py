@@ -68,14 +68,15 @@ class FlatWorld:
                 wrist = np.array([0.16 * place - 0.05, 0.01 * frame, 0.55])
                 hands.append(Hand(side, pose, shape, wrist, wrist + ELBOW))
             objects = []
-            for number, offset in ((2, (0.0, -0.1, 0.15)), (1, (0.04, 0.0, 0.05))):
+            first, second = list(self.library.objects)[:2]
+            for number, offset in ((second, (0.0, -0.1, 0.15)), (first, (0.04, 0.0, 0.05))):
                 pose = np.eye(4)
                 pose[:3, :3] = turn.as_matrix()
                 pose[:3, 3] = hands[0].wrist + offset
                 objects.append(PlacedObject(number, pose))
             moment = Moment(tuple(hands), tuple(objects))
             touches = tuple(_touch(hand, moment, self.library) for hand in hands)
-            yield Shot(camera, moment, _draw(moment, camera, self.library), touches, "grasp")
+            yield Shot(camera, moment, draw(moment, camera, self.library), touches, "grasp")
 
 
 def _touch(hand: Hand, moment: Moment, library: ObjectLibrary) -> Touch:
@@ -91,25 +92,29 @@ def _touch(hand: Hand, moment: Moment, library: ObjectLibrary) -> Touch:
     return Touch(np.array(distances)[best, parts], on_hand, np.array(points)[best, parts])
 
 
-def _draw(moment: Moment, camera: Intrinsics, library: ObjectLibrary) -> Picture:
+def draw(moment: Moment, camera: Intrinsics, library: ObjectLibrary) -> Picture:
     """The farthest triangles first, each at the depth of its middle."""
     image = np.full((camera.height, camera.width, 3), 90, np.uint8)
     depth = np.full(image.shape[:2], np.inf, np.float32)
     mask = np.zeros(image.shape[:2], np.uint8)
-    triangles = []
+    triangles, numbers = [], []
     for hand in moment.hands:
-        number = LEFT_HAND if hand.side == Side.LEFT else RIGHT_HAND
-        triangles += [(one, number) for one in hand_mesh(hand)[generic_hand(hand.side).faces]]
+        faces = hand_mesh(hand)[generic_hand(hand.side).faces]
+        triangles.append(faces)
+        numbers += len(faces) * [LEFT_HAND if hand.side == Side.LEFT else RIGHT_HAND]
     for place, one in enumerate(moment.objects):
         shape = library.objects[one.number]
         points = shape.vertices @ one.pose[:3, :3].T + one.pose[:3, 3]
-        triangles += [(face, FIRST_OBJECT + place) for face in points[shape.faces]]
-    for triangle, number in sorted(triangles, key=lambda pair: -pair[0][:, 2].mean()):
-        if np.linalg.det(triangle) > 0.0:  # seen from behind
-            continue
-        corners = np.round(camera.project(triangle)).astype(np.int32)
+        triangles.append(points[shape.faces])
+        numbers += len(shape.faces) * [FIRST_OBJECT + place]
+    corners = np.concatenate(triangles)
+    seen = np.flatnonzero(np.linalg.det(corners) < 0.0)  # the others show their backs
+    pixels = np.round(camera.project(corners)).astype(np.int32)
+    depths = corners[..., 2].mean(axis=1)
+    for face in seen[np.argsort(-depths[seen])]:
+        number = numbers[face]
         colour = SKIN if number in (LEFT_HAND, RIGHT_HAND) else (60, 90, 20 * number - 160)
-        cv2.fillConvexPoly(image, corners, colour)
-        cv2.fillConvexPoly(depth, corners, float(triangle[:, 2].mean()))
-        cv2.fillConvexPoly(mask, corners, int(number))
+        cv2.fillConvexPoly(image, pixels[face], colour)
+        cv2.fillConvexPoly(depth, pixels[face], float(depths[face]))
+        cv2.fillConvexPoly(mask, pixels[face], number)
     return Picture(image, depth, mask)

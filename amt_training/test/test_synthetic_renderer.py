@@ -57,14 +57,17 @@ class Library:
     objects: dict[int, Solid]
 
 
-def box() -> Solid:
+OFF_CENTRE = np.array([0.03, -0.02, 0.01])
+
+
+def box(middle: np.ndarray) -> Solid:
     mesh = trimesh.creation.box(BOX)
-    return Solid(mesh.vertices, mesh.faces, np.arange(12) % 3)
+    return Solid(mesh.vertices + middle, mesh.faces, np.arange(12) % 3)
 
 
 @pytest.fixture(scope="module")
 def renderer():
-    with WorldRenderer(Library({1: box(), 2: box()}), 320, 240) as renderer:
+    with WorldRenderer(Library({1: box(np.zeros(3)), 2: box(OFF_CENTRE)}), 320, 240) as renderer:
         yield renderer
 
 
@@ -114,7 +117,7 @@ def test_a_hand_is_drawn_where_its_joints_and_vertices_are(renderer, look, side,
 
 
 def test_any_camera_sees_an_object_where_it_projects(renderer, look):
-    thing = placed(1, 0.01, 0.02, 0.5)
+    thing = placed(2, -0.02, 0.04, 0.49)
     hand = open_hand(Side.RIGHT, (0.0, 0.1, -1.0))  # behind the camera
     for camera in (
         CAMERA,
@@ -122,7 +125,7 @@ def test_any_camera_sees_an_object_where_it_projects(renderer, look):
         Intrinsics(300.0, 320.0, 90.2, 150.9, 320, 240),
     ):
         picture = renderer.render(Moment((hand,), (thing,)), camera, look)
-        front = np.array([(-1, -1, -1), (1, 1, -1)]) * BOX / 2 + thing.pose[:3, 3]
+        front = np.array([(-1, -1, -1), (1, 1, -1)]) * BOX / 2 + OFF_CENTRE + thing.pose[:3, 3]
         low, high = camera.project(front)
         row, column = np.nonzero(picture.mask == FIRST_OBJECT)
         np.testing.assert_allclose((column.min() - 0.5, row.min() - 0.5), low, atol=0.55)
@@ -144,8 +147,10 @@ def test_the_mask_numbers_hands_sleeves_and_objects_in_the_moments_order(rendere
     assert set(np.unique(bare.mask)) == {0, RIGHT_HAND}
     outside = bare.mask == 0
     assert np.median(np.abs(bare.image.astype(int) - look.backdrop)[outside]) < 3.0
-    with pytest.raises(AmtError, match=f"give {MOST_OBJECTS} at most, each once"):
-        renderer.render(Moment(hands, (things[0], things[0])), CAMERA, look)
+    twice = renderer.render(Moment(hands[:1], (things[0], placed(2, 0.1, 0.1, 0.4))), CAMERA, look)
+    assert {10, 11} < set(np.unique(twice.mask))
+    with pytest.raises(AmtError, match="5 objects cannot be drawn at a time, only 4"):
+        renderer.render(Moment(hands, MOST_OBJECTS * things[:1] + things[1:]), CAMERA, look)
 
 
 def test_equal_looks_give_equal_pictures_and_others_do_not(renderer):

@@ -21,6 +21,8 @@ from amt_training.data.sample import Entry, HandDataset
 from amt_training.data.skipping import Skipping
 
 _log = logging.getLogger(__name__)
+_TOGETHER = 12
+"""Consecutive samples that a worker reads: of drawn data, some share what took longest to make."""
 _CHUNK = 256
 """Samples that are read, or moved to the device, between two looks at the clock."""
 
@@ -114,8 +116,9 @@ def _fill(
     rest = range(files.samples_read, total)
     row = files.samples_read - len(files.skipped)
     waiting: list[dict[str, np.ndarray]] = []
+    read = in_order(CropReader(dataset, crop), rest, settings.workers, together=_TOGETHER)
     bar = tqdm(total=total, initial=rest.start, unit="sample", desc=dataset.name)
-    with bar, closing(in_order(CropReader(dataset, crop), rest, settings.workers)) as results:
+    with bar, closing(read) as results:
         for index, result in zip(rest, results, strict=True):
             if isinstance(result, Unreadable):
                 skipping.add(result.index, result.message)

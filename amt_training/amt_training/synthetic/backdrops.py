@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-
 WOOD = np.array((1.0, 0.78, 0.56))
 
 Patch = tuple[np.ndarray, np.ndarray]

@@ -28,7 +28,7 @@ from amt_training.synthetic.scene import (
     Moment,
     Picture,
 )
-from amt_training.synthetic.solids import add_backdrop, add_solid
+from amt_training.synthetic.solids import add_backdrop, add_body, add_solid
 
 if TYPE_CHECKING:
     import mujoco
@@ -68,6 +68,8 @@ class WorldRenderer:
         add_backdrop(spec, "backdrop", BACKDROP_WIDTH, BACKDROP_WIDTH * height / width)
         for number, solid in library.objects.items():
             add_solid(spec, f"object {number}", solid, CELLS)
+        for slot in range(MOST_OBJECTS):
+            add_body(spec, f"slot {slot}", f"object {min(library.objects)}", f"surface {slot}")
         for side, hand in self._hands.items():
             at_rest = hand.surfaces(np.zeros((16, 3)), np.zeros(10), np.zeros(3))
             name = side.name.lower()
@@ -112,8 +114,8 @@ class WorldRenderer:
     def render(self, moment: Moment, camera: Intrinsics, look: Look) -> Picture:
         """What the camera sees of a moment in its frame.
 
-        camera: of the renderer's size, without distortion. Raises AmtError for more objects than
-        can be seen at a time, or one that is not in the library.
+        camera: of the renderer's size, without distortion. Raises AmtError for more than
+        MOST_OBJECTS objects.
         """
         self._context.make_current()
         self._set_look(look)
@@ -129,7 +131,7 @@ class WorldRenderer:
             mujoco.mjtCatBit.mjCAT_ALL.value, scene,
         )  # fmt: skip
         self._aim(camera)
-        mask, depth = self._draw_mask(moment)
+        mask, depth = self._draw_mask()
         behind = look.backdrop
         if look.shadows:
             behind = _in_shadow(behind, mask, camera, look, float(middle[2]))
@@ -140,12 +142,12 @@ class WorldRenderer:
         image = self._draw(None)
         return Picture(image, depth, mask)
 
-    def _draw_mask(self, moment: Moment) -> tuple[np.ndarray, np.ndarray]:
+    def _draw_mask(self) -> tuple[np.ndarray, np.ndarray]:
         """[H, W] uint8 and the depth [H, W] float32 (m)."""
         flags, scene = self._mujoco.mjtRndFlag, self._scene
         # What has no number is left out, and the red channel holds one more than the number.
         for index in range(scene.ngeom):
-            scene.geoms[index].segid = self._mask_number(scene.geoms[index], moment) - 1
+            scene.geoms[index].segid = self._mask_number(scene.geoms[index]) - 1
         scene.flags[flags.mjRND_SHADOW] = False
         scene.flags[flags.mjRND_SEGMENT] = scene.flags[flags.mjRND_IDCOLOR] = True
         width, height = self._size
@@ -199,19 +201,24 @@ class WorldRenderer:
         self._model.skin_group[skin.id] = SHOWN
 
     def _set_objects(self, moment: Moment) -> None:
-        model = self._model
-        numbers = [placed.number for placed in moment.objects]
-        if len(numbers) > MOST_OBJECTS or len(set(numbers)) < len(numbers):
+        """Each object of the moment takes a slot, which takes the object's mesh."""
+        if len(moment.objects) > MOST_OBJECTS:
             raise AmtError(
-                f"objects {numbers} cannot be drawn together: give {MOST_OBJECTS} at most, each once"
+                f"{len(moment.objects)} objects cannot be drawn at a time, only {MOST_OBJECTS}"
             )
+        model = self._model
         model.geom_group[:] = HIDDEN
         model.geom_group[model.geom("backdrop").id] = SHOWN
-        for slot, placed in enumerate(moment.objects, start=1):
-            geom = model.geom(f"object {placed.number}").id
-            model.geom_group[geom] = SHOWN
-            model.geom_matid[geom] = model.material(f"surface {slot}").id
-            body = model.body_mocapid[model.geom_bodyid[geom]]
+        for slot, placed in enumerate(moment.objects):
+            geom, mesh = model.geom(f"slot {slot}").id, model.mesh(f"object {placed.number}").id
+            model.geom_group[geom], model.geom_dataid[geom] = SHOWN, mesh
+            # MuJoCo's meshes have a frame of their own, which need not be the body's.
+            model.geom_sameframe[geom] = self._mujoco.mjtSameFrame.mjSAMEFRAME_NONE
+            model.geom_pos[geom], model.geom_quat[geom] = (
+                model.mesh_pos[mesh],
+                model.mesh_quat[mesh],
+            )
+            body = model.body(f"slot {slot}").mocapid[0]
             self._data.mocap_pos[body] = placed.pose[:3, 3]
             quaternion = Rotation.from_matrix(placed.pose[:3, :3]).as_quat()
             self._data.mocap_quat[body] = quaternion[[3, 0, 1, 2]]
@@ -239,7 +246,7 @@ class WorldRenderer:
             return
         model = self._model
         self._upload("skin", skin_texture(look.skin))
-        for slot, surface in enumerate(look.objects, start=1):
+        for slot, surface in enumerate(look.objects):
             self._upload(f"surface {slot}", surface.texture)
             material = model.material(f"surface {slot}").id
             model.mat_specular[material] = surface.gloss
@@ -256,13 +263,12 @@ class WorldRenderer:
         self._model.tex_data[start : start + picture.size] = picture.ravel()
         self._mujoco.mjr_uploadTexture(self._model, self._drawing, texture.id)
 
-    def _mask_number(self, geom: mujoco.MjvGeom, moment: Moment) -> int:
+    def _mask_number(self, geom: mujoco.MjvGeom) -> int:
         """Its number in the mask, 0 for the backdrop."""
         if geom.objtype == self._mujoco.mjtObj.mjOBJ_SKIN:
             return MASK_OF[self._model.skin(geom.objid).name]
-        name = self._model.geom(geom.objid).name
-        numbers = [f"object {placed.number}" for placed in moment.objects]
-        return FIRST_OBJECT + numbers.index(name) if name in numbers else 0
+        kind, _, slot = self._model.geom(geom.objid).name.partition(" ")
+        return FIRST_OBJECT + int(slot) if kind == "slot" else 0
 
     def _camera_and_lights(self) -> mujoco.MjSpec:
         """The world's frame is the camera's."""
@@ -283,7 +289,7 @@ class WorldRenderer:
     def _add_materials(self, spec: mujoco.MjSpec) -> None:
         """One each for skin, sleeves and backdrop, and one for each object that can be seen."""
         sizes = {"skin": (SKIN_TEXTURE_SIZE, SKIN_TEXTURE_SIZE), "backdrop": self._size}
-        for slot in range(1, MOST_OBJECTS + 1):
+        for slot in range(MOST_OBJECTS):
             sizes[f"surface {slot}"] = (CELLS[0] * CELL, CELLS[1] * CELL)
         for name, (width, height) in sizes.items():
             texture = spec.add_texture(

@@ -36,16 +36,17 @@ class SceneJob(Protocol):
 
 @contextmanager
 def whole_folder(root: Path, folder: Path) -> Iterator[Path]:
-    """Give the block the name of a folder to fill, which becomes `folder` when it succeeds.
+    """Give the block the name of a folder to make, which becomes `folder` when it succeeds.
 
-    root: what `world_folder` gave free, anywhere above folder. Raises AmtError when it cannot be
-    written.
+    A folder that is there already is replaced. root: the folder of `world_folder`, anywhere above.
+    Raises AmtError when it cannot be written.
     """
     unfinished = root / _UNFINISHED / folder.relative_to(root)
     try:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     except OSError as error:
         raise AmtError(

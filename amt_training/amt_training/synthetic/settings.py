@@ -17,6 +17,9 @@ class WorldSettings:
     seen."""
     test: int = 1000
     """Scenes to evaluate on, unseen in the same way."""
+    views: int = 3
+    """Training scenes that show the same hands and objects, in other rooms, through other cameras:
+    finding a grasp takes longer than drawing it."""
     frames: int = 1
     """Pictures of each scene; with more than one, hands and objects move."""
     rate: float = 30.0

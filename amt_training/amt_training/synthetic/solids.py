@@ -18,7 +18,7 @@ SHARP_EDGE_DEG = 35.0
 def add_solid(
     spec: mujoco.MjSpec, name: str, solid: SyntheticObject, cells: tuple[int, int]
 ) -> None:
-    """Add an object as a body of this name that goes where it is told.
+    """Add the mesh of an object.
 
     cells: across and down its texture; each part has the cell of its number.
     """
@@ -27,9 +27,16 @@ def add_solid(
     vertices, faces = np.asarray(solid.vertices, dtype=float), np.asarray(solid.faces)
     normals = igl.per_corner_normals(vertices, faces.astype(np.int64), SHARP_EDGE_DEG)
     corners = vertices[faces.ravel()]
-    _add_mesh(
-        spec, name, corners, normals, _coordinates(corners, solid.part_of_face, cells),
-        spec.worldbody.add_body(name=name, mocap=True),
+    _add_mesh(spec, name, corners, normals, _coordinates(corners, solid.part_of_face, cells))
+
+
+def add_body(spec: mujoco.MjSpec, name: str, mesh: str, material: str) -> None:
+    """Add a body that goes where it is told, looking like a mesh in a material."""
+    import mujoco
+
+    spec.worldbody.add_body(name=name, mocap=True).add_geom(
+        name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh, material=material,
+        contype=0, conaffinity=0,
     )  # fmt: skip
 
 
@@ -42,9 +49,8 @@ def add_backdrop(spec: mujoco.MjSpec, name: str, width: float, height: float) ->
     corners = np.array([(-x, -y, 0), (-x, y, 0), (x, y, 0), (-x, -y, 0), (x, y, 0), (x, -y, 0)])
     coordinates = np.array([(0, 0), (0, 1), (1, 1), (0, 0), (1, 1), (1, 0)], dtype=float)
     normals = np.tile((0.0, 1.0, 0.0), (6, 1))
-    body = spec.worldbody.add_body(name=name, mocap=True)
-    _add_mesh(spec, name, corners, normals, coordinates, body)
-    body.first_geom().material = name
+    _add_mesh(spec, name, corners, normals, coordinates)
+    add_body(spec, name, name, name)
 
 
 def _add_mesh(
@@ -53,7 +59,6 @@ def _add_mesh(
     corners: np.ndarray,
     normals: np.ndarray,
     coordinates: np.ndarray,
-    body: mujoco.MjsBody,
 ) -> None:
     """Triangles from every three of corners [3 F, 3], which look as they stand."""
     import mujoco
@@ -64,9 +69,6 @@ def _add_mesh(
     mesh.usernormal = normals.ravel().tolist()
     mesh.usertexcoord = coordinates.ravel().tolist()
     mesh.userface = list(range(len(corners)))
-    body.add_geom(
-        name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, contype=0, conaffinity=0
-    )
 
 
 def _coordinates(

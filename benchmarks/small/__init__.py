@@ -1,0 +1,1 @@
+"""What the shipped checkpoint is worth: `python -m benchmarks.small`."""
