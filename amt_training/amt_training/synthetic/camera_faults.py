@@ -40,11 +40,11 @@ def random_faults(random: np.random.Generator) -> Faults:
     """Mostly of a good camera in good light; sometimes of a bad one, or shaken, or in the dark."""
     shaken = random.exponential(9.0) if random.random() < 0.2 else random.exponential(0.7)
     angle = random.uniform(0.0, np.pi)
-    dark = random.random() < 0.15
-    noise = random.uniform(0.01, 0.05) if dark else random.exponential(0.004)
+    dark = random.random() < 0.1
+    noise = random.uniform(0.01, 0.03) if dark else random.exponential(0.003)
     warmth, tint = random.normal(0.0, (0.05, 0.015))
     return Faults(
-        defocus=0.45 + (random.exponential(1.2) if random.random() < 0.2 else 0.0),
+        defocus=0.55 + (random.exponential(1.2) if random.random() < 0.2 else 0.0),
         motion=(float(shaken * np.cos(angle)), float(shaken * np.sin(angle))),
         vignetting=float(random.beta(1.0, 4.0) * 0.6),
         exposure=float(np.exp(random.normal(0.0, 0.2))),

@@ -117,7 +117,7 @@ def _causes(shot: Shot, hand: Hand, joints: np.ndarray, pixels: np.ndarray) -> d
     brightness = float(image[on_hand].mean())
     contrast = np.abs(image[on_hand].mean(axis=0) - image[around].mean(axis=0)).max()
     across = np.cross(joints[BASES[1]] - joints[WRIST], joints[BASES[4]] - joints[WRIST])
-    palm = across if hand.side == Side.LEFT else -across
+    palm = across if hand.side == Side.RIGHT else -across
     facing = float(palm @ -joints[WRIST] / np.linalg.norm(palm) / np.linalg.norm(joints[WRIST]))
     flexion = np.degrees(JointLimits(generic_hand(hand.side)).angles(hand.pose)[_FLEXED, 0].mean())
     touches = shot.touches[shot.moment.hands.index(hand)].distance.min() < TOUCHING_M
