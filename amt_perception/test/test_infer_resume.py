@@ -181,7 +181,7 @@ def test_a_full_disk_is_said_and_the_done_images_stay(small, tmp_path):
         (["nowhere.mp4"], "'nowhere.mp4' does not exist"),
         ([], "the following arguments are required: input"),
         (["SMALL", "--estimator", "hamer"], "invalid choice: 'hamer'"),
-        (["SMALL", "--estimator", "amt"], "give a checkpoint"),
+        (["SMALL", "--estimator", "amt", "--hand-length", "0.2"], "give no hand length"),
         (["SMALL", "--checkpoint", "nowhere"], "Cannot read nowhere"),
         (["SMALL", "--device", "cuda"], "MediaPipe computes on the CPU"),
         (["SMALL", "--precision", "bf16"], "MediaPipe has one precision"),

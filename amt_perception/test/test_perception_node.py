@@ -131,7 +131,6 @@ def test_mediapipe_says_nothing_about_objects(start):
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"estimator": "amt"}, "give a checkpoint"),
         ({"estimator": "amt", "checkpoint": "nowhere"}, "there is no checkpoint nowhere"),
         ({"estimator": "mediapipe", "checkpoint": "x"}, "MediaPipe cannot load x"),
         ({"device": "cuda"}, "MediaPipe computes on the CPU"),

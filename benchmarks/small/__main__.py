@@ -17,10 +17,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import amt_perception
 from amt_perception.errors import AmtError
 from amt_perception.estimators.amt import AmtEstimator
-from amt_perception.estimators.factory import create_estimator
+from amt_perception.estimators.factory import SHIPPED_CHECKPOINT, create_estimator
 from amt_perception.hand.joints import Side
 from amt_perception.hand.mano_files import load_hand_model
 from amt_perception.hand.model_data import HandModelData
@@ -38,7 +37,6 @@ from benchmarks.small.synthetic import measure_models, sheet
 from benchmarks.small.video_figures import clip_figures
 from benchmarks.small.videos import HAND_CLIPS, NO_HAND_CLIP, clip_path, false_finds, watch
 
-SHIPPED = Path(amt_perception.__file__).parent / "weights" / "small.safetensors"
 STILLS = {"hand_right": (150, 400), "coffee": (100,)}
 """Frames of the clips that the page shows."""
 
@@ -49,7 +47,8 @@ def main() -> None:
         prog="python -m benchmarks.small", description=(__doc__ or "").splitlines()[0]
     )
     add = parser.add_argument
-    add("--checkpoint", type=Path, default=SHIPPED, help="of the model (default: the shipped one)")
+    text = "of the model (default: the shipped one)"
+    add("--checkpoint", type=Path, default=SHIPPED_CHECKPOINT, help=text)
     add("--baseline", type=Path, help="checkpoint of the baseline (default: it is not run)")
     add("--data", type=Path, help="folder with videos/ and images_no_hand/ (default: no videos)")
     add("--scenes", type=int, default=WorldSettings().test, help="held-out ones (default: 1000)")
@@ -77,7 +76,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         with _timed(seconds, "real videos"):
             videos = measure_videos(options)
     named = {"checkpoint": options.checkpoint, "baseline": options.baseline, "data": options.data}
-    if options.checkpoint == SHIPPED:
+    if options.checkpoint == SHIPPED_CHECKPOINT:
         del named["checkpoint"]
     return {
         **first_figures(synthetic, videos),

@@ -35,7 +35,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--estimator", default=defaults["estimator"], help="hand estimator")
     parser.add_argument(
-        "--checkpoint", default=defaults["checkpoint"], help="weights of the AMT model"
+        "--checkpoint",
+        default=defaults["checkpoint"],
+        help="weights of the AMT model; empty for the ones in the box",
     )
     parser.add_argument("--mano", default=defaults["mano"], help="folder with your MANO files")
     parser.add_argument(

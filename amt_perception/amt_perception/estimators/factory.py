@@ -10,6 +10,8 @@ from amt_perception.estimators.interface import Estimator
 from amt_perception.model.config import DEVICES, PRECISIONS
 
 ESTIMATORS = ("auto", "amt", "mediapipe")
+SHIPPED_CHECKPOINT = Path(__file__).parents[1] / "weights" / "compact.safetensors"
+"""A small AMT model that comes with this package, trained on drawn pictures alone."""
 
 _log = logging.getLogger(__name__)
 
@@ -23,14 +25,14 @@ def create_estimator(
     precision: str = "auto",
     single_images: bool = False,
 ) -> Estimator:
-    """The estimator of that name; "auto" takes AMT when there is a checkpoint, else MediaPipe.
+    """The estimator of that name; "auto" takes AMT when a checkpoint is given, else MediaPipe.
 
     mano_folder: the user's MANO files, None for the generic hand. hand_length_m: wrist to the tip
     of the middle finger, None for an average adult; MediaPipe only, since AMT estimates the size.
-    checkpoint, device, precision: weights of the AMT model, where and with what numbers it
-    computes. single_images: the images do not follow each other; call `reset` between them. Logs
-    which estimator it is. Raises AmtError for an unknown name, for what the estimator cannot take,
-    and when something that it needs is missing.
+    checkpoint, device, precision: weights of the AMT model (None for the ones that come with this
+    package), where and with what numbers it computes. single_images: the images do not follow each
+    other; call `reset` between them. Logs which estimator it is. Raises AmtError for an unknown
+    name, for what the estimator cannot take, and when something that it needs is missing.
     """
     for what, value, choices in (
         ("estimator", name, ESTIMATORS),
@@ -59,7 +61,7 @@ def create_estimator(
 
 
 def resolved_name(name: str, checkpoint: Path | None) -> str:
-    """Which estimator "auto" means: AMT when there is a checkpoint, else MediaPipe."""
+    """Which estimator "auto" means: AMT when a checkpoint is given, else MediaPipe."""
     if name != "auto":
         return name
     return "mediapipe" if checkpoint is None else "amt"
@@ -72,11 +74,7 @@ def _amt(
     device: str,
     precision: str,
 ) -> Estimator:
-    if checkpoint is None:
-        raise AmtError(
-            "the estimator amt needs the weights of a trained model; give a checkpoint (the README "
-            "says where they come from), or choose mediapipe"
-        )
+    checkpoint = checkpoint or SHIPPED_CHECKPOINT
     if not checkpoint.exists():
         raise AmtError(f"there is no checkpoint {checkpoint}; give the path of a trained model")
     if hand_length_m is not None:

@@ -52,7 +52,7 @@ def parse(arguments: list[str] | None) -> Options:
 
     text = "auto: amt with a checkpoint, else mediapipe"
     add("--estimator", choices=ESTIMATORS, default="auto", help=text)
-    add("--checkpoint", type=Path, help="weights of the AMT model")
+    add("--checkpoint", type=Path, help="weights of the AMT model (default: the ones in the box)")
     add("--device", choices=DEVICES, default="auto", help="where the AMT model computes")
     add("--precision", choices=PRECISIONS, default="auto", help="of the AMT model's numbers")
     add("--mano", type=Path, help="folder with your MANO_RIGHT.pkl and MANO_LEFT.pkl")

@@ -18,7 +18,11 @@ from amt_perception.camera.intrinsics import (
 )
 from amt_perception.camera.sources import open_source
 from amt_perception.errors import AmtError
-from amt_perception.estimators.factory import create_estimator, resolved_name
+from amt_perception.estimators.factory import (
+    SHIPPED_CHECKPOINT,
+    create_estimator,
+    resolved_name,
+)
 from amt_perception.estimators.interface import Estimator
 from amt_perception.hand.mano_files import hand_faces
 from amt_perception.infer.arguments import Options, default_name
@@ -89,7 +93,7 @@ def _request(options: Options) -> dict[str, Any]:
     name = resolved_name(options.estimator, options.checkpoint)
     path = Path(options.input).expanduser()
     files = {
-        "checkpoint": options.checkpoint,
+        "checkpoint": options.checkpoint or (SHIPPED_CHECKPOINT if name == "amt" else None),
         "mano": options.mano,
         "intrinsics": options.intrinsics,
     }

@@ -103,13 +103,13 @@ ARGUMENTS = (
     Argument(
         "estimator",
         "auto",
-        "hand estimator; auto takes amt when there is a checkpoint, else mediapipe",
+        "hand estimator; auto takes amt when a checkpoint is given, else mediapipe",
         ("auto", "amt", "mediapipe"),
     ),
     Argument(
         "checkpoint",
         "",
-        "weights of the AMT model; none ship with this version",
+        "weights of the AMT model; empty for the ones in the box",
     ),
     Argument(
         "device",

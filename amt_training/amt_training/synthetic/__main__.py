@@ -12,13 +12,14 @@ import sys
 from amt_perception.command_line import OneSentenceParser
 from amt_perception.errors import AmtError
 from amt_training.configuration import INTERRUPTED
-from amt_training.synthetic import bags, dexycb_folder, look, realism, shards
+from amt_training.synthetic import bags, check, dexycb_folder, look, realism, shards
 
 COMMANDS = {
     "look": (look, "a picture of some scenes with their truth: begin here"),
     "shards": (shards, "pictures and truth of each hand, to train on (WebDataset)"),
     "dexycb": (dexycb_folder, "sequences from several sides in DexYCB's layout"),
     "bags": (bags, "sequences as ROS 2 bags with topics for the truth (MCAP)"),
+    "check": (check, "whether pictures and truth agree: joints, depth, touches, sides"),
     "realism": (realism, "how many of our hands MediaPipe finds, and which not"),
 }
 

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from amt_perception.errors import AmtError
 from amt_training.data.shard_samples import encode_picture
@@ -34,7 +34,7 @@ TRUE_CONTACTS = "/amt/truth/contacts"
 START_NS = NANOSECONDS
 """Time of the first image: zero means "now" to many tools."""
 JPEG_QUALITY = 95
-_VERSION = 9
+_VERSION: Literal[9] = 9
 """Of rosbag2's metadata, as in ROS 2 Jazzy."""
 _SCENES, _FRAMES = 20, 150
 

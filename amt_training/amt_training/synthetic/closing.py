@@ -79,8 +79,8 @@ class Closing:
         way = np.linspace(0.0, 1.0, _STEPS[level])
         found = gaps(np.repeat(way[:, None], len(fingers), axis=1), coarse) + PRESS_M
         touching = found < 0.0
-        met: np.ndarray = touching.any(axis=0)
         first = touching.argmax(axis=0)
+        met = found.min(axis=0) < 0.0
         which = np.arange(len(fingers))
         before = np.maximum(first - 1, 0)
         low, high = way[before], way[first]

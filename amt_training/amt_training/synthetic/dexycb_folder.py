@@ -64,8 +64,8 @@ SUBJECTS = (
 YCB_OBJECTS = len(YCB_CLASSES) - 1
 JPEG_QUALITY = 95
 _SCENES, _FRAMES, _CAMERAS = 50, 30, 2
-_RECORDING = 2
-"""What a generator of random numbers is for; `World` has 0 and 1."""
+_RECORDING = 3
+"""What a generator of random numbers is for; `World` has 0, 1 and 2."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -23,7 +24,7 @@ _MILLIMETRE = 1e-3
 
 def picture_labels(
     moment: Moment, camera: Intrinsics, mask: np.ndarray, ids: Sequence[int]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """The arrays of a labels_*.npz.
 
     moment: in the camera's frame. mask: [H, W] as in `Picture`. ids: YCB's number of each object.
@@ -40,7 +41,7 @@ def picture_labels(
     }
 
 
-def recording_labels(moments: Sequence[Moment]) -> dict[str, np.ndarray]:
+def recording_labels(moments: Sequence[Moment]) -> dict[str, Any]:
     """The arrays of a pose.npz: [F, N, 7] quaternions xyzw and places of N objects, and [F, 1, 51]
     hands, all in the moments' frame."""
     objects = [

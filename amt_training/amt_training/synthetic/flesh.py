@@ -52,7 +52,7 @@ class Flesh:
         self.finger = _FINGER_OF_JOINT[self.bone]
         """[N] thumb to pinky from 0; -1 for the palm."""
         self.palmar: np.ndarray
-        """[N] of a finger's vertices: cosine of the angle about the bone from where it flexes to."""
+        """[N] of fingers' vertices: cosine of the angle about the bone from where it flexes to."""
         self._weights = data.weights
         self._skin = data.v_template + data.shapedirs @ shape
         self._correctives = data.posedirs

@@ -36,10 +36,10 @@ class SceneJob(Protocol):
 
 @contextmanager
 def whole_folder(root: Path, folder: Path) -> Iterator[Path]:
-    """Give the block the name of a folder to fill, which becomes `folder` when it succeeds.
+    """Give the block the name of a folder to make, which becomes `folder` when it succeeds.
 
-    A folder that is there already is replaced. root: what `world_folder` gave free, anywhere above folder. Raises AmtError when it cannot be
-    written.
+    A folder that is there already is replaced. root: the folder of `world_folder`, anywhere above.
+    Raises AmtError when it cannot be written.
     """
     unfinished = root / _UNFINISHED / folder.relative_to(root)
     try:

@@ -41,5 +41,6 @@ def run(arguments: argparse.Namespace) -> None:
     )
     crop = StoredCrop() if arguments.crop else None
     folder = arguments.out / arguments.part
-    convert(dataset, folder, settings, crop, together=dataset.scene_of)
+    views = dataset.world.settings.views
+    convert(dataset, folder, settings, crop, lambda index: dataset.scene_of(index) // views)
     print(f"{folder}: train on it with data=shards data.root={arguments.out}")
