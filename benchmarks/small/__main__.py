@@ -65,7 +65,11 @@ def main() -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything, as it goes into small.json. Raises AmtError for what is missing."""
+    if options.scenes < 1:
+        raise AmtError(f"--scenes is {options.scenes}; it must be at least 1")
     info = read_info(options.checkpoint)
+    if options.baseline is not None:
+        read_info(options.baseline)
     if options.data is not None:
         for name in (*HAND_CLIPS, NO_HAND_CLIP):
             clip_path(options.data, name)
