@@ -20,6 +20,7 @@ from amt_perception.model.weights import load_checkpoint, read_info
 from amt_training.configuration import checked
 from amt_training.evaluate import evaluate_model
 from amt_training.settings import EvaluateSettings, TrainSettings
+from amt_training.synthetic.objects.library import OBJECT_CLASSES
 from amt_training.train import train
 from amt_training.trainer.distributed import World
 
@@ -83,6 +84,29 @@ def test_stage_one_leaves_everything_that_is_promised(stage_one):
     info = read_info(newest(stage_one) / "ema.safetensors")
     assert info.training["step"] == 2
     assert info.training["configuration"]["trained_on"] == "toy scenes, train"
+
+
+def test_stage_one_goes_on_from_weights(run, stage_one, folder):
+    start = newest(stage_one) / "ema.safetensors"
+    slow = ("trainer.max_steps=1", "trainer.optimizer.learning_rate=1e-9")
+    run("amt_stage1", *TINY, *slow, f"run_folder={folder / 'on'}", f"start_from={start}")
+    before = load_checkpoint(start, right_hand()).state_dict()
+    after = load_checkpoint(newest(folder / "on") / "model.safetensors", right_hand()).state_dict()
+    for name, value in before.items():
+        if "parametrizations" not in name:  # spectral norms are found anew
+            torch.testing.assert_close(after[name], value, rtol=0.0, atol=1e-6, msg=name)
+    with pytest.raises(AmtError, match=r"holds another network \(tiny\).*\(compact\)"):
+        run(
+            "amt_stage1", *TINY, "model.size=compact", f"run_folder={folder / 'other'}",
+            f"start_from={start}",
+        )  # fmt: skip
+
+
+def test_the_synthetic_experiment_learns_the_worlds_objects(run):
+    here = run("synthetic", "model.size=tiny", "data.frames=1", "data.objects=[13,13,13]")
+    info = read_info(newest(here) / "ema.safetensors")
+    assert info.config.object_classes == OBJECT_CLASSES
+    assert info.training["configuration"]["trained_on"] == "Synthetic, train"
 
 
 def test_stage_two_trains_the_temporal_encoder_alone(run, stage_one):

@@ -75,6 +75,8 @@ def with_contacts(
     vertices: [B, 778, 3], known where `known` [B]; part: [778] index into HAND_PARTS.
     """
     find = known & objects.annotated & ~contact.points_annotated & ~contact.part_valid.any(dim=-1)
+    if not find.any():
+        return contact
     distance = surface_distance(vertices, objects)
     nearest = nearest_of_parts(distance, part)
     touches = distance.gather(1, nearest) < TOUCHING_M
