@@ -68,6 +68,7 @@ class Scene:
     def __init__(self, *hands: TrueHand) -> None:
         self.hands = list(hands)
         self.searches = 0
+        self.things = -9.0  # logit of an object, and of contact with it, in every box
         self.tracker = AmtTracker(SeeingNetwork(self), self)
         self.time = 0.0
 
@@ -112,10 +113,11 @@ class SeeingNetwork(AmtEstimator):
             keypoints=keypoints,
             objects=ObjectOutput(
                 torch.zeros(count, 1, 3), torch.eye(3).repeat(count, 1, 1, 1),
-                torch.full((count, 1), -9.0), torch.zeros(count, 1, 22),
+                torch.full((count, 1), self.scene.things),
+                9.0 * torch.eye(22)[None, None, 14].repeat(count, 1, 1),
             ),
             contact=ContactOutput(
-                torch.full((count, 6), -9.0), torch.zeros(count, 1, 3),
+                torch.full((count, 6), self.scene.things), torch.zeros(count, 1, 3),
                 torch.full((count, 1), -9.0), torch.zeros(count, 1), torch.zeros(count, 1, 4),
                 torch.zeros(count, 3),
             ),
@@ -186,6 +188,16 @@ def test_a_hand_that_vanishes_is_predicted_then_gone_and_keeps_its_name() -> Non
     scene.hands[0].visible = True
     (hand,) = scene.run(2)[-1].hands
     assert (hand.track_id, hand.state) == (1, TrackState.TRACKED)
+
+
+def test_without_a_hand_there_is_nothing_that_it_holds() -> None:
+    scene = Scene(right(200.0))
+    scene.things = 9.0
+    before = scene.run(5)[-1]
+    assert len(before.objects) == 1 and len(before.contacts) == 6
+    scene.hands[0].visible = False
+    for result in scene.run(12):
+        assert result.objects == [] and result.contacts == []
 
 
 def test_the_side_stays_when_a_look_disagrees() -> None:

@@ -60,6 +60,10 @@ class _Question:
     """The hand's last frames, without a gap."""
 
 
+_Believed = tuple[HandEstimate, _Question, Encoded]
+"""What the network says of a question."""
+
+
 class AmtTracker:
     """The estimator of this module; see `estimators.interface.Estimator`."""
 
@@ -108,12 +112,8 @@ class AmtTracker:
             questions = self._searched(questions, image, intrinsics, time)
             self._since_search = 0
         self._since_search += 1
-        frame, encoded = self._ask(questions, image, intrinsics)
-
-        asked = zip(frame.hands, questions, encoded, strict=True)
-        believed = _without_duplicates(
-            [one for one in asked if one[0].confidence >= NO_HAND_CONFIDENCE]
-        )
+        frame, answers = self._ask(questions, image, intrinsics)
+        believed = _without_duplicates(answers)
         detections = [_detection(hand, question) for hand, question, _ in believed]
         self._tracks = self._hands.update(detections, time)
         self._histories = {}
@@ -171,8 +171,9 @@ class AmtTracker:
 
     def _ask(
         self, questions: list[_Question], image: np.ndarray, intrinsics: Intrinsics
-    ) -> tuple[FrameEstimate, list[Encoded]]:
-        """The network's view of the questions, in their order."""
+    ) -> tuple[FrameEstimate, list[_Believed]]:
+        """The network's view of the questions, without those in which it sees no hand: what it
+        says of objects there means nothing."""
         engine = self._estimator.engine
         classes = engine.config.object_classes
         boxes = [question.box for question in questions]
@@ -189,7 +190,13 @@ class AmtTracker:
             ]
         )
         check_finite(output)
-        return frame_estimate(output, affines, [box.side for box in boxes], classes), encoded
+        sure = output.joint_confidence.mean(dim=1) >= NO_HAND_CONFIDENCE
+        kept: list[int] = sure.nonzero()[:, 0].tolist()
+        frame = frame_estimate(
+            output[sure], affines[kept], [boxes[number].side for number in kept], classes
+        )
+        found = zip(frame.hands, kept, strict=True)
+        return frame, [(hand, questions[number], encoded[number]) for hand, number in found]
 
     def _report(self, frame: FrameEstimate, time: float) -> FrameEstimate:
         """The frame with lasting identities, and with the hands that are not seen just now."""
@@ -220,9 +227,6 @@ class AmtTracker:
             for one in frame.contacts or []
         ]
         return replace(frame, hands=hands, objects=objects, contacts=contacts)
-
-
-_Believed = tuple[HandEstimate, _Question, Encoded]
 
 
 def _without_duplicates(found: list[_Believed]) -> list[_Believed]:
