@@ -140,8 +140,9 @@ class Amt(nn.Module):
             objects=self.object_head(object_tokens, view, coarse[:, 0, 2].detach()),
             contact=self.contact_head(
                 contact_tokens,
-                estimate.hand.frame_origin[:, PALM],
-                estimate.hand.frame_rotation[:, PALM],
+                # Contacts say nothing of where the hand is: their errors shall not move it.
+                estimate.hand.frame_origin[:, PALM].detach(),
+                estimate.hand.frame_rotation[:, PALM].detach(),
             ),
         )
         memory = FrameMemory(hand_tokens, steps[:, -1], estimate.rotation)

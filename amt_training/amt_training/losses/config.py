@@ -57,6 +57,10 @@ class LossConfig:
     refined_ramp: Ramp = field(default_factory=lambda: Ramp(0.1, 0.2))
     """A refinement of joints that are far off learns nothing of use."""
 
+    absolute_share: float = 0.5
+    """Of the joints' losses, of the distance in the camera's frame; the rest is of the joints seen
+    from the wrist. Where cameras vary much, depth moves by decimetres for a pixel of size, and too
+    large a share drowns what is to be learned of the pose."""
     fingertip_factor: float = 1.5
     """Weight of a fingertip over that of another joint."""
     adaptive_range: float = 4.0

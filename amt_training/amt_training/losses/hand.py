@@ -28,6 +28,7 @@ class AdaptiveJointLoss(nn.Module):
 
     def __init__(self, config: LossConfig) -> None:
         super().__init__()
+        self.absolute_share = config.absolute_share
         self.raw = nn.Parameter(torch.zeros(21))
         self.bound = float(torch.tensor(config.adaptive_range).log())
         factor = torch.ones(21)
@@ -42,18 +43,17 @@ class AdaptiveJointLoss(nn.Module):
     def forward(self, joints: Tensor, truth: Tensor, valid: Tensor, weight: Tensor) -> Tensor:
         """joints [B, S, 21, 3] (S estimates of the same), truth [B, 21, 3], valid [B, 21].
 
-        Half of it is the distance in the camera's frame, half that of the joints seen from the
-        wrist: depth and pose err in different ways, and neither may hide the other.
+        A share of it is the distance in the camera's frame, the rest that of the joints seen from
+        the wrist: depth and pose err in different ways, and neither may hide the other.
         """
         truth = truth.unsqueeze(1)
         absolute = length(joints - truth)  # [B, S, 21]
         relative = length(_from_wrist(joints) - _from_wrist(truth))
         seen = valid.unsqueeze(1).expand_as(absolute)
         zero = torch.zeros_like(absolute)
-        error = 0.5 / LENGTH_UNIT_M * (
-            torch.where(seen, absolute, zero)
-            + torch.where(seen & seen[..., WRIST, None], relative, zero)
-        )  # fmt: skip
+        relative = torch.where(seen & seen[..., WRIST, None], relative, zero)
+        error = torch.lerp(relative, torch.where(seen, absolute, zero), self.absolute_share)
+        error = error / LENGTH_UNIT_M
         mean = known_mean(error, seen)
         weights = self.weights
         return masked_mean(self.factor * (weights * error - mean * weights.log()), seen, weight)
