@@ -179,11 +179,12 @@ def test_a_thin_wall_through_a_finger_is_seen(tmp_path: Path) -> None:
     skin, faces = mesh_of(hand), generic_hand(Side.RIGHT).faces
     random = np.random.default_rng(0)
     # Between two rings of the fingers' vertices, where none is in the plate.
-    fingers = next(x for x in np.arange(-0.13, -0.1, 1e-4) if abs(skin[:, 0] - x).min() > 6e-4)
-    through = skin - (fingers, 0.0, 0.0)
+    along = np.sort(skin[skin[:, 0] < -0.12, 0])
+    gap = np.diff(along).argmax()
+    through = skin - np.array([0.5 * (along[gap] + along[gap + 1]), 0.0, 0.0])
     assert plate.surface(1).distance(through)[0].min() > 0.0
     assert pierced(through, faces, plate.objects[1], random)
-    assert not pierced(skin + (0.3, 0.0, 0.0), faces, plate.objects[1], random)
+    assert not pierced(skin + np.array([0.3, 0.0, 0.0]), faces, plate.objects[1], random)
 
 
 @pytest.fixture(scope="module")
