@@ -1,5 +1,7 @@
 """Grasps, gestures, motions and touches of the synthetic world's hands."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.spatial import KDTree
@@ -12,6 +14,7 @@ from amt_perception.hand.limits import JointLimits
 from amt_perception.hand.skinning import hand_vertices
 from amt_perception.model.interface import HAND_PARTS
 from amt_training.data.contacts import PART_OF_JOINT
+from amt_training.synthetic.clearance import pierced
 from amt_training.synthetic.flesh import Flesh, hand_rotation, palm_directions
 from amt_training.synthetic.gestures import POSTURES, gesture
 from amt_training.synthetic.grasps import DEEPEST_M, TOUCHES_M, grasp
@@ -162,6 +165,26 @@ def test_self_gap_sees_a_thumb_in_a_finger() -> None:
     crossed = POSTURES["fist"].angles()
     crossed[12:] = np.radians([[20, -45, 0], [60, 0, 0], [80, 0, 0]])
     assert flesh.self_gap(crossed) < -0.005
+
+
+def test_a_thin_wall_through_a_finger_is_seen(tmp_path: Path) -> None:
+    import trimesh
+
+    path = tmp_path / "plate.ply"
+    trimesh.creation.box((0.001, 0.1, 0.12)).export(path)
+    plate = ObjectLibrary("train", WorldSettings(objects=(0, 0, 0), meshes=(str(path),)))
+    hand = Flesh(generic_hand(Side.RIGHT), np.zeros(10)).hand(
+        np.zeros((15, 3)), np.eye(3), np.zeros(3), np.ones(3)
+    )
+    skin, faces = mesh_of(hand), generic_hand(Side.RIGHT).faces
+    random = np.random.default_rng(0)
+    # Between two rings of the fingers' vertices, where none is in the plate.
+    along = np.sort(skin[(skin[:, 0] > -0.15) & (skin[:, 0] < -0.12), 0])
+    gap = np.diff(along).argmax()
+    through = skin - np.array([0.5 * (along[gap] + along[gap + 1]), 0.0, 0.0])
+    assert plate.surface(1).distance(through)[0].min() > 0.0
+    assert pierced(through, faces, plate.objects[1], random)
+    assert not pierced(skin + np.array([0.3, 0.0, 0.0]), faces, plate.objects[1], random)
 
 
 @pytest.fixture(scope="module")

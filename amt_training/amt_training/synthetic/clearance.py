@@ -9,12 +9,14 @@ from scipy.spatial import KDTree
 
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.objects.shapes import SyntheticObject
+from amt_training.synthetic.objects.surface import Surface
 from amt_training.synthetic.scene import Hand, PlacedObject
 from amt_training.synthetic.touches import mesh_of
 
 _FOREARM_M = 0.038
 """Half as thick as a forearm in a sleeve."""
 _STEPS = 16
+_PIERCING_POINTS, _PIERCING_M = 1000, 0.003
 
 
 class Body:
@@ -52,6 +54,22 @@ def surface_points(
     shares = random.dirichlet((1.0, 1.0, 1.0), count)
     points = np.einsum("pc,pcd->pd", shares, triangles[chosen])
     return points, normals[chosen] / areas[chosen, None]
+
+
+def pierced(
+    skin: np.ndarray, faces: np.ndarray, one: SyntheticObject, random: np.random.Generator
+) -> bool:
+    """Does an object go through a hand? Where its walls are thin, no vertex of the hand need be in
+    it.
+
+    skin: [778, 3] vertices in the object's frame; faces: [1538, 3] of the hand.
+    """
+    points, _ = surface_points(one.vertices[one.faces], _PIERCING_POINTS, random)
+    points = points[((points > skin.min(axis=0)) & (points < skin.max(axis=0))).all(axis=1)]
+    if not len(points):
+        return False
+    distance, _ = Surface(skin, faces).distance(points)
+    return bool(distance.min() < -_PIERCING_M)
 
 
 class Surroundings:

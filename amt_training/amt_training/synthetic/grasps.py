@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from amt_perception.hand.joints import Side
 from amt_perception.hand.model_data import HandModelData
-from amt_training.synthetic.clearance import surface_points
+from amt_training.synthetic.clearance import pierced, surface_points
 from amt_training.synthetic.closing import Closing
 from amt_training.synthetic.flesh import (
     FINGER_JOINTS,
@@ -111,7 +111,8 @@ def grasp(
     closed = closing.close(start, end, range(INDEX, PINKY + 1), idle)
     for _ in range(_THUMB_TRIES):
         angles = closing.close(closed, end, [THUMB], idle)
-        if _holds(flesh, surface, angles, place):
+        skin = flesh.vertices(angles[None], *place)[0]
+        if _holds(flesh, surface, skin) and not pierced(skin, data.faces, target, random):
             return flesh.hand(angles, *place, elbow=elbow_of(data.side, *place, random))
         end = _other_thumb(end, flesh, random)
     return None
@@ -310,9 +311,9 @@ def _opposite(
     return point, point - out * normal
 
 
-def _holds(flesh: Flesh, surface: Surface, angles: np.ndarray, place: Place) -> bool:
-    """Thumb and a finger touch, and nothing is too deep."""
-    distance, _ = surface.distance(flesh.vertices(angles[None], *place)[0])
+def _holds(flesh: Flesh, surface: Surface, skin: np.ndarray) -> bool:
+    """Thumb and a finger touch, and nothing is too deep. skin: [778, 3] in the object's frame."""
+    distance, _ = surface.distance(skin)
     if distance.min() < -DEEPEST_M:
         return False
     nearest = np.array([distance[flesh.finger == finger].min() for finger in range(5)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from amt_training.synthetic.clearance import Surroundings, hand_body, object_body
+from amt_training.synthetic.clearance import Surroundings, hand_body, object_body, pierced
 from amt_training.synthetic.flesh import Flesh, palm_directions
 from amt_training.synthetic.gestures import gesture
 from amt_training.synthetic.grasps import WRAP_OPEN, elbow_of, grasp
@@ -64,8 +64,11 @@ def moved_back(
         wrist=hand.wrist + offset,
         elbow=hand.wrist + offset + turn.apply(hand.elbow - hand.wrist),
     )
-    gaps, _ = library.surface(number).distance(mesh_of(away))
-    return away if gaps.min() > 0.001 else None
+    skin, faces = mesh_of(away), flesh.data.faces
+    gaps, _ = library.surface(number).distance(skin)
+    if gaps.min() < 0.001 or pierced(skin, faces, library.objects[number], random):
+        return None
+    return away
 
 
 def free_hand(flesh: Flesh, random: np.random.Generator, arm: np.ndarray | None = None) -> Hand:
