@@ -332,6 +332,7 @@ def test_a_folder_of_another_world_is_refused(tmp_path, flat_worlds):
     words = ["bags", "--scenes", 1, "--workers", 0, "--out", tmp_path]
     assert command([*words, "--frames", 1]) == 0
     made = next(tmp_path.glob("*/*.mcap")).stat().st_mtime_ns
+    (tmp_path / ".unfinished" / "test_000001").mkdir(parents=True)  # as kill -9 leaves it
     assert command([*words, "--frames", 1]) == 0
     assert next(tmp_path.glob("*/*.mcap")).stat().st_mtime_ns == made  # whole: left as it is
     assert "another world" in command([*words, "--frames", 2])

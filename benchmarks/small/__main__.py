@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -64,7 +65,11 @@ def main() -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything, as it goes into small.json. Raises AmtError for what is missing."""
+    if options.scenes < 1:
+        raise AmtError(f"--scenes is {options.scenes}; it must be at least 1")
     info = read_info(options.checkpoint)
+    if options.baseline is not None:
+        read_info(options.baseline)
     if options.data is not None:
         for name in (*HAND_CLIPS, NO_HAND_CLIP):
             clip_path(options.data, name)
@@ -95,18 +100,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_synthetic(options: argparse.Namespace, seconds: dict[str, float]) -> dict[str, Any]:
     """The models and MediaPipe on held-out scenes; writes the picture of some of them."""
-    hands = {side: load_hand_model(side) for side in (Side.RIGHT, Side.LEFT)}
+    hand = load_hand_model(Side.RIGHT)
     with _timed(seconds, "drawing the scenes"):
-        dataset, folder = held_out_scenes(options.scenes, hands, options.out)
+        world = replace(WorldSettings(), test=options.scenes)
+        scenes = held_out_scenes(world, options.out)
     engine = AmtEstimator.load(options.checkpoint).engine
     baseline = None
     if options.baseline is not None:
-        baseline = _baseline(options.baseline, hands[Side.RIGHT])
+        baseline = _baseline(options.baseline, hand)
     with _timed(seconds, "MediaPipe on the scenes"):
-        found = mediapipe_hands(dataset, folder / "mediapipe.npz")
+        found = mediapipe_hands(scenes.dataset, scenes.folder / "mediapipe.npz")
     with _timed(seconds, "models on the scenes"):
-        figures = measure_models(engine, baseline, found, dataset)
-        picture = sheet(engine, dataset, hands[Side.RIGHT])
+        figures = measure_models(engine, baseline, found, scenes)
+        picture = sheet(engine, scenes.dataset, hand)
     write_jpeg(options.docs / "small_scenes.jpg", picture)
     return figures
 

@@ -27,6 +27,11 @@ FOCAL_EDGES = (400.0, 560.0, 640.0, 900.0, 1020.0, 1400.0)
 """Edges of the ranges of the focal length (pixels at 640 wide)."""
 HELD_OUT_FOCAL = ((560.0, 640.0), (900.0, 1020.0))
 """Of these, training has seen none."""
+CLEAR_SHARE, CLEAR_PX = 0.8, 60.0
+"""A hand can be found when so many of its joints can be seen, and its box is so large."""
+CLEAR = f"in plain sight ({CLEAR_SHARE:.0%} of the joints, {CLEAR_PX:g} px)"
+SIZES_PX = (60.0, 100.0, 180.0, 640.0)
+"""Edges of the ranges of the longer side of the hand's box."""
 PCK_M = (0.01, 0.02, 0.03)
 _NAMES = ("absolute", "relative", "procrustes", "procrustes_official")
 """Of ALIGNMENTS in JSON."""
@@ -127,18 +132,24 @@ def contact_figures(
     }
 
 
-def detection_figures(found: np.ndarray, truth: Truth) -> dict[str, Any]:
-    """Share of the hands that a detector finds, by the box's size and by what else is there."""
+def detection_figures(found: np.ndarray, in_sight: np.ndarray, truth: Truth) -> dict[str, Any]:
+    """Share of the hands that a detector finds.
+
+    found: [N] bool; in_sight: [N] share of the joints that can be seen. First of the hands that
+    anybody could find, and of these by size and by whether the hand touches something; then of all.
+    """
     size = truth.hand_box[:, 2:].max(axis=1)
-    alone = ~(truth.object_class > 0).any(axis=1)
+    clear = (in_sight >= CLEAR_SHARE) & (size >= CLEAR_PX)
+    touches = (truth.contact_part == 1).any(axis=1)
     groups = {
-        "all": np.ones(len(truth), bool),
-        "without an object": alone,
-        "with an object": ~alone,
+        CLEAR: clear,
+        "of these, touching nothing": clear & ~touches,
+        "of these, touching something": clear & touches,
         **{
-            f"box of {low:.0f} to {high:.0f} px": (size >= low) & (size < high)
-            for low, high in itertools.pairwise((0.0, 80.0, 160.0, 320.0, 2000.0))
+            f"of these, {low:g} to {high:g} px": clear & (size >= low) & (size < high)
+            for low, high in itertools.pairwise(SIZES_PX)
         },
+        "all hands": np.ones(len(truth), bool),
     }
     return {
         name: {"hands": int(own.sum()), "rate": number_or_none(_mean(found[own].astype(float)))}

@@ -8,7 +8,7 @@ from typing import Any
 
 from amt_perception.model.interface import HAND_PARTS
 from amt_training.evaluation.tables import Table, Value, shown
-from benchmarks.small.figures import HELD_OUT_FOCAL
+from benchmarks.small.figures import CLEAR, HELD_OUT_FOCAL
 
 NOT_RUN = "not run"
 BARS = (
@@ -16,7 +16,7 @@ BARS = (
     ("MPJPE, wrist-relative (mm)", "mpjpe_mm", "<=", 15.0),
     ("depth error, median (%)", "depth_error_median_pct", "<=", 4.0),
     ("contact F1", "contact_f1", ">=", 0.7),
-    ("MediaPipe finds the hand", "mediapipe_detection_rate", ">=", 0.6),
+    ("MediaPipe finds a hand in plain sight", "mediapipe_detection_rate", ">=", 0.6),
     ("hands found where there are none", "false_finds", "<=", 0.0),
 )
 """Of the figures that come first: label, key, and the bar."""
@@ -39,7 +39,7 @@ def first_figures(synthetic: Mapping[str, Any], videos: Mapping[str, Any] | None
         "contact_f1": None if contacts is None else contacts["f1_micro"],
         "object_position_mm": small["objects"]["position_mm"],
         "object_rotation_deg": small["objects"]["rotation_deg"],
-        "mediapipe_detection_rate": synthetic["mediapipe"]["detection"]["all"]["rate"],
+        "mediapipe_detection_rate": synthetic["mediapipe"]["detection"][CLEAR]["rate"],
         "false_finds": None if empty is None else empty["in_clip"] + empty["in_images"],
     }
 

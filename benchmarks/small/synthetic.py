@@ -26,7 +26,7 @@ from benchmarks.small.figures import (
     object_figures,
 )
 from benchmarks.small.mediapipe_scenes import MediaPipeHands, as_predictions
-from benchmarks.small.scenes import DetectorLikeBoxes
+from benchmarks.small.scenes import DetectorLikeBoxes, HeldOutScenes
 
 SHOWN = 12
 """Scenes of the picture, from all over the data set."""
@@ -37,12 +37,13 @@ def measure_models(
     model: Engine,
     baseline: BaselineModel | None,
     mediapipe: MediaPipeHands,
-    dataset: HandDataset,
+    held_out: HeldOutScenes,
 ) -> dict[str, Any]:
     """All figures on held-out scenes; None for a baseline that is not at hand.
 
-    mediapipe: of the data set's entries. Shows its progress.
+    mediapipe: of the scenes' entries. Shows its progress.
     """
+    dataset = held_out.dataset
     scenes = {"truth": dataset, "detector_like": DetectorLikeBoxes(dataset)}
     runs = {name: run_model(model, some, _SETTINGS, None) for name, some in scenes.items()}
     models = dataset.object_models
@@ -60,7 +61,7 @@ def measure_models(
         "hands": len(truth),
         "small": small | {"where_mediapipe_finds_the_hand": _subset(runs, seen.found)},
         "baseline": base,
-        "mediapipe": mediapipe_figures(seen, truth),
+        "mediapipe": mediapipe_figures(seen, held_out.in_sight[truth.index], truth),
     }
 
 
@@ -75,11 +76,12 @@ def run_figures(run: Run, models: Mapping[int, ObjectModel]) -> dict[str, Any]:
     }
 
 
-def mediapipe_figures(seen: MediaPipeHands, truth: Truth) -> dict[str, Any]:
-    """Of MediaPipe where it finds the hand. seen: of the samples of the truth.
+def mediapipe_figures(seen: MediaPipeHands, in_sight: np.ndarray, truth: Truth) -> dict[str, Any]:
+    """Of MediaPipe: how often it finds the hand, and its errors where it does.
 
-    Errors of the pose that the pipeline makes of its keypoints, of the same where the side is
-    right, and of MediaPipe's own joints, which have no place in space.
+    seen, in_sight: of the samples of the truth. Errors of the pose that the pipeline makes of its
+    keypoints, of the same where the side is right, and of MediaPipe's own joints, which have no
+    place in space.
     """
     hands, there = seen[seen.found], truth[seen.found]
     right_side = hands.side == there.side
@@ -87,7 +89,7 @@ def mediapipe_figures(seen: MediaPipeHands, truth: Truth) -> dict[str, Any]:
     own = hand_figures(as_predictions(hands, hands.world_joints), there)
     del own["absolute"]
     return {
-        "detection": detection_figures(seen.found, truth),
+        "detection": detection_figures(seen.found, in_sight, truth),
         "side_right": float(right_side.mean()) if len(right_side) else None,
         "hands": hand_figures(fitted, there),
         "depth": depth_figures(fitted, there),

@@ -65,10 +65,13 @@ def encode_depth(depth: np.ndarray) -> bytes:
 
 
 def decode_depth(data: bytes) -> np.ndarray:
-    """[H, W] float32 depth (m) of a depth.png, infinite where nothing is."""
+    """[H, W] float32 depth (m) of a depth.png, infinite where nothing is. Raises ValueError when it
+    is none."""
     import cv2
 
-    steps = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    steps = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if steps is None:
+        raise ValueError("not a picture")
     return np.where(steps > 0, DEPTH_UNIT_M * steps, np.inf).astype(np.float32)
 
 

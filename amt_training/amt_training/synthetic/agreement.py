@@ -11,14 +11,22 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
 
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side
 from amt_perception.model.interface import HAND_PARTS
-from amt_perception.sample.mesh import FOREARM, Mesh, hand_and_forearm, vertex_normals
+from amt_perception.sample.mesh import (
+    FOREARM,
+    FOREARM_RINGS,
+    Mesh,
+    hand_and_forearm,
+    open_edge,
+    vertex_normals,
+)
 from amt_training.data.contacts import PART_OF_JOINT
-from amt_training.synthetic.objects.shapes import SyntheticObject
+from amt_training.synthetic.objects.shapes import Solid, SyntheticObject, lofted
 from amt_training.synthetic.scene import LEFT_HAND, RIGHT_HAND, Hand, Picture, Shot, Touch
 
 HAND_THICKNESS_M = 0.03
@@ -67,13 +75,15 @@ def joints_on_hand(shot: Shot, hand: Hand, joints: np.ndarray, mesh: np.ndarray)
 def hand_depth_errors(shot: Shot, hand: Hand, mesh: np.ndarray) -> np.ndarray:
     """[V] depth in the picture less that of the V vertices that are seen (m); see `depth_errors`.
 
-    mesh: [778, 3]. Vertices next to the wrist are left out: a forearm is grown on them there, which
-    bends them, and MANO's mesh has none.
+    mesh: [778, 3]. Vertices behind other parts of the hand or behind its forearm are not seen.
+    Those next to the wrist are left out: a forearm is grown on them, which bends them, and MANO's
+    mesh has none.
     """
     faces, free = generic_hand(hand.side).faces, _free_of_forearm()
     normals = vertex_normals(Mesh(mesh, faces, np.empty(0)))
-    hidden = first_hits(mesh, faces, mesh) < mesh[:, 2] - COVERED_M
-    chosen = free & ~hidden
+    forearm = _forearm(hand, mesh)
+    before = np.vstack([mesh, forearm.vertices]), np.vstack([faces, forearm.faces + len(mesh)])
+    chosen = free & ~(first_hits(*before, mesh) < mesh[:, 2] - COVERED_M)
     return depth_errors(shot.camera, shot.picture, mask_number(hand), mesh[chosen], normals[chosen])
 
 
@@ -219,6 +229,22 @@ def is_side(joints: np.ndarray, side: Side) -> bool:
     index, pinky, thumb = joints[[_INDEX, _PINKY, _THUMB]] - joints[_WRIST]
     right = bool(np.cross(index, pinky) @ thumb > 0.0)
     return right == (side == Side.RIGHT)
+
+
+def _forearm(hand: Hand, mesh: np.ndarray) -> Solid:
+    """What can hide a hand behind its own forearm, in the frame of the hand's mesh [778, 3].
+
+    Rings of the wrist's edge, turned towards the elbow by the shortest way.
+    """
+    edge = mesh[open_edge(generic_hand(hand.side).faces)]
+    middle, along = edge.mean(axis=0), hand.elbow - hand.wrist
+    along = along / np.linalg.norm(along)
+    outwards = [1.0 if hand.side == Side.RIGHT else -1.0, 0.0, 0.0]
+    straight = Rotation.from_rotvec(hand.pose[0]).apply(outwards)
+    bend, _ = Rotation.align_vectors([along], [straight])
+    ring = bend.apply(edge - middle)
+    rings = np.stack([middle + place * along + size * ring for place, size in FOREARM_RINGS])
+    return lofted(rings[0].mean(axis=0), rings, rings[-1].mean(axis=0))
 
 
 @lru_cache(maxsize=1)
