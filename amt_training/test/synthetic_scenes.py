@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side
+from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.scene import (
     FIRST_OBJECT,
@@ -26,7 +27,6 @@ from amt_training.synthetic.scene import (
     Touch,
 )
 from amt_training.synthetic.settings import WorldSettings
-from amt_training.synthetic.truth import hand_mesh
 
 SKIN = (200, 150, 120)
 ELBOW = np.array([0.0, 0.25, 0.05])

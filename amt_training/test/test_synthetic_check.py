@@ -17,10 +17,10 @@ from amt_training.synthetic import check as check_module
 from amt_training.synthetic.__main__ import run
 from amt_training.synthetic.agreement import Measure, depth_errors, is_side
 from amt_training.synthetic.check import check, check_shots
+from amt_training.synthetic.geometry import hand_joints
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.scene import LEFT_HAND, RIGHT_HAND
 from amt_training.synthetic.settings import WorldSettings
-from amt_training.synthetic.truth import hand_joints
 from amt_training.synthetic.world import World
 
 SETTINGS = WorldSettings(

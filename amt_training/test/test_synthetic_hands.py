@@ -16,6 +16,7 @@ from amt_perception.model.interface import HAND_PARTS
 from amt_training.data.contacts import PART_OF_JOINT
 from amt_training.synthetic.clearance import pierced
 from amt_training.synthetic.flesh import Flesh, hand_rotation, palm_directions
+from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.gestures import POSTURES, gesture
 from amt_training.synthetic.grasps import DEEPEST_M, TOUCHES_M, grasp
 from amt_training.synthetic.motions import eased
@@ -24,7 +25,7 @@ from amt_training.synthetic.placing import moved_back, with_second_hand
 from amt_training.synthetic.scene import Hand, Moment, PlacedObject
 from amt_training.synthetic.settings import WorldSettings
 from amt_training.synthetic.stage import draw_moments
-from amt_training.synthetic.touches import mesh_of, touches_of
+from amt_training.synthetic.touches import touches_of
 
 SIDES = (Side.RIGHT, Side.LEFT)
 ONE_OF_EACH = WorldSettings(objects=(13, 0, 0))
@@ -82,7 +83,7 @@ def test_flesh_is_the_hand_model_in_many_poses(side: Side) -> None:
         joints = kinematics.joints21(hand.pose, shape, translation)
         np.testing.assert_allclose(few[k], vertices[::5], atol=1e-12)
         np.testing.assert_allclose(fingers[k].reshape(20, 3), joints[1:], atol=1e-12)
-        np.testing.assert_allclose(mesh_of(hand), vertices, atol=1e-12)
+        np.testing.assert_allclose(hand_mesh(hand), vertices, atol=1e-12)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -102,7 +103,7 @@ def test_every_family_is_grasped_without_going_in(
 ) -> None:
     assert len(grasps) >= 12
     for number, hand in grasps:
-        distance, _ = library.surface(number).distance(mesh_of(hand))
+        distance, _ = library.surface(number).distance(hand_mesh(hand))
         nearest = np.array([distance[parts(hand) == part].min() for part in range(6)])
         assert distance.min() >= -DEEPEST_M
         assert nearest[HAND_PARTS.index("thumb")] <= TOUCHES_M
@@ -141,7 +142,7 @@ def test_a_hand_that_approaches_touches_nothing_yet(
     assert sum(back is not None for _, _, back in away) > len(away) // 2
     for number, hand, back in away:
         if back is not None:
-            distance, _ = library.surface(number).distance(mesh_of(back))
+            distance, _ = library.surface(number).distance(hand_mesh(back))
             assert 0.0 < distance.min() < 0.15
             assert 0.019 < np.linalg.norm(back.wrist - hand.wrist) < 0.121
             assert inside_limits(back)
@@ -176,7 +177,7 @@ def test_a_thin_wall_through_a_finger_is_seen(tmp_path: Path) -> None:
     hand = Flesh(generic_hand(Side.RIGHT), np.zeros(10)).hand(
         np.zeros((15, 3)), np.eye(3), np.zeros(3), np.ones(3)
     )
-    skin, faces = mesh_of(hand), generic_hand(Side.RIGHT).faces
+    skin, faces = hand_mesh(hand), generic_hand(Side.RIGHT).faces
     random = np.random.default_rng(0)
     # Between two rings of the fingers' vertices, where none is in the plate.
     along = np.sort(skin[(skin[:, 0] > -0.15) & (skin[:, 0] < -0.12), 0])
@@ -206,7 +207,7 @@ def test_touches_equal_the_distance_to_a_box(box: ObjectLibrary, side: Side) -> 
     wrist = pose[:3, 3] + (0.05, 0.0, 0.08)
     hand = flesh.hand(np.zeros((15, 3)), np.eye(3), wrist, wrist)
     (touch,) = touches_of(Moment((hand,), (PlacedObject(1, pose),)), box)
-    vertices = mesh_of(hand)
+    vertices = hand_mesh(hand)
     beyond = abs((vertices - pose[:3, 3]) @ pose[:3, :3]) - (0.03, 0.04, 0.1)
     distance = np.linalg.norm(beyond.clip(min=0.0), axis=1) + beyond.max(axis=1).clip(max=0.0)
     for part in range(6):
@@ -225,7 +226,7 @@ def test_without_objects_touches_are_infinite_and_finite_points(box: ObjectLibra
     )
     (touch,) = touches_of(Moment((hand,), ()), box)
     assert np.isinf(touch.distance).all() and np.isfinite(touch.on_hand).all()
-    vertices = mesh_of(hand)
+    vertices = hand_mesh(hand)
     for part in range(6):
         here = vertices[parts(hand) == part]
         assert abs(here - touch.on_hand[part]).sum(axis=1).min() < 1e-12
@@ -247,7 +248,7 @@ def test_moments_are_possible(library: ObjectLibrary) -> None:
         if activity == "grasp":
             assert touches[0].distance.min() < TOUCHES_M
         if len(moment.hands) == 2:
-            first, second = (mesh_of(hand) for hand in moment.hands)
+            first, second = (hand_mesh(hand) for hand in moment.hands)
             assert KDTree(first).query(second)[0].min() > 0.002
     assert set(drawn) == {"grasp", "approach", "gesture"}
 
@@ -270,7 +271,7 @@ def test_a_second_hand_is_near_the_first(
         alone = Moment((hand,), (PlacedObject(number, np.eye(4)),))
         both = with_second_hand(alone, Flesh(generic_hand(other), hand.shape), library, random)
         assert [one.side for one in both.hands] == [hand.side, other]
-        first, second = (mesh_of(one) for one in both.hands)
+        first, second = (hand_mesh(one) for one in both.hands)
         assert 0.002 < KDTree(first).query(second)[0].min() < 0.4
 
 
@@ -300,7 +301,7 @@ def test_sequences_move_as_people_do(
     assert all(len(moment.hands) == len(sides) for moment in moments)
     assert all(inside_limits(hand) for moment in moments for hand in moment.hands)
     # Fingertips are faster than hands; nothing jumps.
-    skin = np.array([mesh_of(moment.hands[0]) for moment in moments])
+    skin = np.array([hand_mesh(moment.hands[0]) for moment in moments])
     speed = np.linalg.norm(np.diff(skin, axis=0), axis=2) * settings.rate
     assert 0.05 < speed.max() < 2.0
     if gestures:

@@ -10,7 +10,8 @@ pytest.importorskip("mujoco", reason="mujoco is not installed")
 
 from amt_perception.errors import AmtError
 from amt_training.data.boxes import joints_box
-from amt_training.synthetic.cameras import draw_camera, joints_of
+from amt_training.synthetic.cameras import draw_camera
+from amt_training.synthetic.geometry import hand_joints
 from amt_training.synthetic.settings import WorldSettings
 from amt_training.synthetic.stage import draw_moments
 from amt_training.synthetic.world import World
@@ -53,7 +54,7 @@ def test_cameras_see_the_hand_as_the_settings_ask(world):
             camera, transform = found
             assert 400.0 <= camera.fx <= 1400.0
             between[all_lenses] += any(low < camera.fx < high for low, high in bands)
-            joints = joints_of(moment.hands[0].moved(transform))
+            joints = hand_joints(moment.hands[0].moved(transform))
             assert (joints[:, 2] > 0.1).all()
             assert 45.0 <= joints_box(camera.matrix, joints)[2:].max() <= 420.0
             middle = camera.project(joints).mean(axis=0)
@@ -72,8 +73,8 @@ def test_joints_move_with_their_hand(world):
     transform = np.eye(4)
     transform[:3, :3] = [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     transform[:3, 3] = (0.1, -0.2, 0.3)
-    expected = joints_of(hand) @ transform[:3, :3].T + transform[:3, 3]
-    np.testing.assert_allclose(joints_of(hand.moved(transform)), expected, atol=1e-9)
+    expected = hand_joints(hand) @ transform[:3, :3].T + transform[:3, 3]
+    np.testing.assert_allclose(hand_joints(hand.moved(transform)), expected, atol=1e-9)
 
 
 def test_a_scene_that_is_not_there(world):

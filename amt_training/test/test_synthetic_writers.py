@@ -40,12 +40,13 @@ from amt_training.synthetic.dataset import (
     hand_sample,
     settings_digest,
 )
+from amt_training.synthetic.geometry import hand_joints, hand_mesh
 from amt_training.synthetic.messages import type_store
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.scene import FIRST_OBJECT, LEFT_HAND, RIGHT_HAND, Picture, Touch
 from amt_training.synthetic.settings import WorldSettings
 from amt_training.synthetic.studio import LENSES, Recording, Studio, _ring
-from amt_training.synthetic.truth import hand_joints, hand_mesh, perfect_estimate
+from amt_training.synthetic.truth import perfect_estimate
 
 from .synthetic_scenes import FlatWorld, draw
 

@@ -6,24 +6,18 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from amt_perception.camera.intrinsics import Intrinsics
-from amt_perception.hand.generic import generic_hand
-from amt_perception.hand.kinematics import HandKinematics
 from amt_training.data.boxes import joints_box
+from amt_training.synthetic.geometry import hand_joints
 from amt_training.synthetic.scene import Hand, Moment
 from amt_training.synthetic.settings import WorldSettings
 
 _TRIES = 200
 _CLEARANCE_M = 0.12
 """Nothing is nearer to the camera than this (m)."""
+_ALONG_ARM = np.linspace(0.0, 0.65, 14)
+"""From the wrist; arms are drawn straight and so long (m)."""
 _UP = np.array([0.0, 0.0, 1.0])
 """Of the stage."""
-
-
-def joints_of(hand: Hand) -> np.ndarray:
-    """[21, 3] the joints of a hand in the frame of its moment (m)."""
-    kinematics = HandKinematics(generic_hand(hand.side))
-    wrist, _ = kinematics.rest(hand.shape)
-    return kinematics.joints21(hand.pose, hand.shape, hand.wrist - wrist[0])
 
 
 def draw_camera(
@@ -35,7 +29,7 @@ def draw_camera(
     the hand as the settings ask.
     """
     hand = moment.hands[0]
-    joints = joints_of(hand)
+    joints = hand_joints(hand)
     centre = joints.mean(axis=0)
     for _ in range(_TRIES):
         camera = _lens(settings, random, all_lenses)
@@ -110,8 +104,10 @@ def _looking_along(axis: np.ndarray, hand: Hand, random: np.random.Generator) ->
 
 
 def _distance_to_things(position: np.ndarray, moment: Moment) -> float:
-    """From a point to the forearms and the objects' middles (m)."""
-    share = np.linspace(0.0, 1.0, 9)[:, None]
-    points = [hand.wrist + share * (hand.elbow - hand.wrist) for hand in moment.hands]
+    """From a point to the arms and the objects' middles (m)."""
+    points = []
+    for hand in moment.hands:
+        along = hand.elbow - hand.wrist
+        points.append(hand.wrist + _ALONG_ARM[:, None] * along / np.linalg.norm(along))
     points += [one.pose[None, :3, 3] for one in moment.objects]
     return float(np.linalg.norm(np.concatenate(points) - position, axis=1).min())

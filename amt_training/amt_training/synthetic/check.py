@@ -24,10 +24,10 @@ from amt_training.synthetic.agreement import (
     object_depth_errors,
     touch_errors,
 )
+from amt_training.synthetic.geometry import hand_joints, hand_mesh
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.options import add_world_arguments, whole, world_settings
 from amt_training.synthetic.scene import FIRST_OBJECT, Shot
-from amt_training.synthetic.truth import hand_joints, hand_mesh
 from amt_training.synthetic.world import World
 
 DEPTH_M, TOUCH_M = 0.001, 0.001

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import KDTree
 
+from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.objects.shapes import SyntheticObject
 from amt_training.synthetic.objects.surface import Surface
 from amt_training.synthetic.scene import Hand, PlacedObject
-from amt_training.synthetic.touches import mesh_of
 
 _FOREARM_M = 0.038
 """Half as thick as a forearm in a sleeve."""
@@ -29,7 +29,7 @@ class Body:
 
 def hand_body(hand: Hand) -> Body:
     """The skin of a hand and balls along its forearm."""
-    skin = mesh_of(hand)[::2]
+    skin = hand_mesh(hand)[::2]
     along = hand.elbow - hand.wrist
     length = np.linalg.norm(along)
     places = np.arange(0.06, length, 0.03)[:, None] / length

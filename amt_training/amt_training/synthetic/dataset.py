@@ -24,9 +24,10 @@ from amt_training.data.sample import (
     ObjectModel,
     UnlabelledError,
 )
+from amt_training.synthetic.geometry import hand_joints, hand_mesh
 from amt_training.synthetic.scene import FIRST_OBJECT, Shot, Touch
 from amt_training.synthetic.settings import WorldSettings
-from amt_training.synthetic.truth import hand_joints, hand_mesh, hand_of, in_picture
+from amt_training.synthetic.truth import hand_of, in_picture
 from amt_training.synthetic.world import World
 
 NEAR_M = 0.35

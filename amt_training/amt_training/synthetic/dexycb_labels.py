@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,10 @@ from scipy.spatial.transform import Rotation
 
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.hand.generic import generic_hand
-from amt_perception.hand.joints import MANO_TO_21, Side
-from amt_perception.hand.kinematics import HandKinematics
+from amt_perception.hand.joints import MANO_TO_21
 from amt_training.data.dexycb import CONVENTION
+from amt_training.synthetic.geometry import hand_mesh, hand_translation, kinematics
 from amt_training.synthetic.scene import FIRST_OBJECT, LEFT_HAND, RIGHT_HAND, Hand, Moment
-from amt_training.synthetic.truth import hand_mesh, hand_translation
 
 HAND = 255
 """In the segmentation."""
@@ -66,7 +64,7 @@ def hand_parameters(hand: Hand) -> np.ndarray:
 
 def hand_joints(hand: Hand) -> np.ndarray:
     """[21, 3] with DexYCB's fingertips (m)."""
-    joints = _kinematics(hand.side).joints16(hand.pose, hand.shape, hand_translation(hand))
+    joints = kinematics(hand.side).joints16(hand.pose, hand.shape, hand_translation(hand))
     tips = hand_mesh(hand)[list(CONVENTION.tips[hand.side])]
     return np.concatenate([joints, tips])[MANO_TO_21]
 
@@ -83,8 +81,3 @@ def depth_millimetres(depth: np.ndarray) -> np.ndarray:
     """[H, W] uint16 (mm) of a depth [H, W] (m): 0 where nothing is within 65 m."""
     steps = np.round(np.nan_to_num(depth, posinf=0.0) / _MILLIMETRE)
     return np.where(steps <= np.iinfo(np.uint16).max, steps, 0).astype(np.uint16)
-
-
-@lru_cache(maxsize=2)
-def _kinematics(side: Side) -> HandKinematics:
-    return HandKinematics(generic_hand(side))

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from amt_training.synthetic.clearance import Body, Surroundings, hand_body
 from amt_training.synthetic.flesh import Flesh
+from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.gestures import gesture
 from amt_training.synthetic.grasps import WRAP_OPEN, elbow_of
 from amt_training.synthetic.objects.library import ObjectLibrary
@@ -29,7 +30,6 @@ from amt_training.synthetic.placing import (
     with_second_hand,
 )
 from amt_training.synthetic.scene import Hand, Moment, PlacedObject
-from amt_training.synthetic.touches import mesh_of
 
 _SPEED = (0.25, 0.9)
 """Fastest of a move (m/s): people handle things at up to about 1 m/s."""
@@ -247,7 +247,7 @@ def _opened(
 def _clear(moment: Moment, library: ObjectLibrary) -> bool:
     """No hand is in an object or in the other hand."""
     for hand in moment.hands:
-        skin = Body(mesh_of(hand), np.zeros(778))
+        skin = Body(hand_mesh(hand), np.zeros(778))
         if Surroundings((), moment.objects, library).gap(skin) < -_DEEPEST_M:
             return False
     if len(moment.hands) == 1:

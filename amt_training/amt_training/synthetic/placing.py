@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from amt_training.synthetic.clearance import Surroundings, hand_body, object_body, pierced
 from amt_training.synthetic.flesh import Flesh, palm_directions
+from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.gestures import gesture
 from amt_training.synthetic.grasps import WRAP_OPEN, elbow_of, grasp
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.scene import Hand, Moment, PlacedObject
-from amt_training.synthetic.touches import mesh_of
 
 _STANDING = 0.6
 """Share of the objects that stand on the ground z = 0; hands hold the others in the air."""
@@ -64,7 +64,7 @@ def moved_back(
         wrist=hand.wrist + offset,
         elbow=hand.wrist + offset + turn.apply(hand.elbow - hand.wrist),
     )
-    skin, faces = mesh_of(away), flesh.data.faces
+    skin, faces = hand_mesh(away), flesh.data.faces
     gaps, _ = library.surface(number).distance(skin)
     if gaps.min() < 0.001 or pierced(skin, faces, library.objects[number], random):
         return None
@@ -136,7 +136,7 @@ def carried_pose(hand: Hand, random: np.random.Generator) -> np.ndarray:
 
 
 def above_ground(hand: Hand) -> bool:
-    return bool(hand.elbow[2] > 0.0 and mesh_of(hand)[:, 2].min() > 0.0)
+    return bool(hand.elbow[2] > 0.0 and hand_mesh(hand)[:, 2].min() > 0.0)
 
 
 def with_second_hand(
@@ -164,7 +164,7 @@ def with_second_hand(
         direction = random.normal(size=3)
         direction -= 0.7 * (direction @ arm) * arm
         direction /= np.linalg.norm(direction)
-        aim = mesh_of(first).mean(axis=0) - mesh_of(hand).mean(axis=0)
+        aim = hand_mesh(first).mean(axis=0) - hand_mesh(hand).mean(axis=0)
         start = np.eye(4)
         start[:3, 3] = aim + random.normal(0.0, 0.03, 3) - 0.5 * direction
         hand = hand.moved(start)
@@ -185,7 +185,7 @@ def with_another_object(
     number = int(random.choice(sorted(others)))
     around = Surroundings(moment.hands, moment.objects, library)
     pose = standing_pose(library, number, random)
-    middle = mesh_of(moment.hands[0]).mean(axis=0)
+    middle = hand_mesh(moment.hands[0]).mean(axis=0)
     if not moment.objects or moment.objects[0].pose[2, 2] < 0.999:
         pose[:3, :3] = Rotation.random(rng=random).as_matrix()
         pose[2, 3] = middle[2] + random.normal(0.0, 0.05)

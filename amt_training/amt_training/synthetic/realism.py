@@ -24,6 +24,7 @@ from amt_perception.metrics.pose import procrustes_mpjpe
 from amt_perception.output.files import atomic_write
 from amt_training.data.contacts import TOUCHING_M
 from amt_training.evaluation.tables import Table
+from amt_training.synthetic.geometry import hand_joints
 from amt_training.synthetic.scene import (
     LEFT_HAND,
     LEFT_SLEEVE,
@@ -33,7 +34,6 @@ from amt_training.synthetic.scene import (
     Shot,
 )
 from amt_training.synthetic.settings import WorldSettings
-from amt_training.synthetic.truth import hand_joints
 from amt_training.synthetic.world import World
 
 TILE, COLUMNS, MOST_TILES = 240, 6, 36

@@ -12,13 +12,13 @@ from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.hand.joints import Side
 from amt_training.synthetic.backdrops import random_backdrop
 from amt_training.synthetic.camera_faults import Faults, photograph, random_faults
+from amt_training.synthetic.geometry import hand_joints
 from amt_training.synthetic.looks import Look, random_look
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.renderer import WorldRenderer
 from amt_training.synthetic.scene import Moment, Picture
 from amt_training.synthetic.settings import WorldSettings
 from amt_training.synthetic.stage import draw_moments
-from amt_training.synthetic.truth import hand_joints
 
 LENSES = tuple(
     Intrinsics(612.0 + 1.5 * one, 611.5 + 1.5 * one, 316.0 + one, 244.5 - one, 640, 480)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from amt_perception.hand.generic import generic_hand
-from amt_perception.hand.kinematics import HandKinematics
-from amt_perception.hand.skinning import hand_vertices
 from amt_perception.model.interface import HAND_PARTS
 from amt_training.data.contacts import PART_OF_JOINT
+from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.scene import Hand, Moment, Touch
 
@@ -18,15 +17,8 @@ def touches_of(moment: Moment, library: ObjectLibrary) -> tuple[Touch, ...]:
     return tuple(_touch(hand, moment, library) for hand in moment.hands)
 
 
-def mesh_of(hand: Hand) -> np.ndarray:
-    """[778, 3] vertices of a hand, in the moment's frame (m)."""
-    data = generic_hand(hand.side)
-    wrist = HandKinematics(data).rest(hand.shape)[0][0]
-    return hand_vertices(data, hand.pose, hand.shape, hand.wrist - wrist)
-
-
 def _touch(hand: Hand, moment: Moment, library: ObjectLibrary) -> Touch:
-    vertices = mesh_of(hand)
+    vertices = hand_mesh(hand)
     distance, nearest = np.full(len(vertices), np.inf), vertices.copy()
     for one in moment.objects:
         turn, place = one.pose[:3, :3], one.pose[:3, 3]

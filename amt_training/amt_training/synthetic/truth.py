@@ -1,9 +1,8 @@
-"""What is true of a shot: the hands' joints and meshes, and all of it as a perfect estimate."""
+"""What is true of a shot, also as a perfect estimate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +18,9 @@ from amt_perception.estimators.interface import (
     ScaleSource,
     TrackState,
 )
-from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side
-from amt_perception.hand.kinematics import HandKinematics
-from amt_perception.hand.skinning import hand_vertices
 from amt_training.data.contacts import TOUCHING_M
+from amt_training.synthetic.geometry import hand_joints, hand_mesh
 from amt_training.synthetic.scene import Hand, PlacedObject, Shot, Touch
 
 if TYPE_CHECKING:
@@ -38,23 +35,6 @@ def hand_of(shot: Shot, side: Side) -> tuple[Hand, Touch]:
     """The shot's hand of a side, and how it touches."""
     place = [hand.side for hand in shot.moment.hands].index(side)
     return shot.moment.hands[place], shot.touches[place]
-
-
-def hand_joints(hand: Hand) -> np.ndarray:
-    """[21, 3] in the project's order, in the frame of the hand's moment (m)."""
-    return _kinematics(hand.side).joints21(hand.pose, hand.shape, hand_translation(hand))
-
-
-def hand_mesh(hand: Hand) -> np.ndarray:
-    """[778, 3] vertices in the frame of the hand's moment (m)."""
-    data = _kinematics(hand.side).data
-    return hand_vertices(data, hand.pose, hand.shape, hand_translation(hand))
-
-
-def hand_translation(hand: Hand) -> np.ndarray:
-    """[3] MANO's translation (m): the wrist without the rest wrist of its shape."""
-    translation: np.ndarray = hand.wrist - _kinematics(hand.side).rest(hand.shape)[0][0]
-    return translation
 
 
 def in_picture(shot: Shot, points: np.ndarray) -> np.ndarray:
@@ -172,8 +152,3 @@ def _interaction(touches: tuple[Touch, ...]) -> Interaction:
         if parts.any():
             strongest = Interaction.TOUCH
     return strongest
-
-
-@lru_cache(maxsize=2)
-def _kinematics(side: Side) -> HandKinematics:
-    return HandKinematics(generic_hand(side))
