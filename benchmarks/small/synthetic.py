@@ -44,7 +44,7 @@ def measure_models(
     mediapipe: of the scenes' entries. Shows its progress.
     """
     dataset = held_out.dataset
-    scenes = {"truth": dataset, "detector_like": DetectorLikeBoxes(dataset)}
+    scenes: dict[str, HandDataset] = {"truth": dataset, "detector_like": DetectorLikeBoxes(dataset)}
     runs = {name: run_model(model, some, _SETTINGS, None) for name, some in scenes.items()}
     models = dataset.object_models
     small = {name: run_figures(run, models) for name, run in runs.items()}

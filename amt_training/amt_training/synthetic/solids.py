@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from amt_training.synthetic.objects.surface import import_igl
+
 if TYPE_CHECKING:
     import mujoco
 
@@ -22,8 +24,7 @@ def add_solid(
 
     cells: across and down its texture; each part has the cell of its number.
     """
-    import igl
-
+    igl = import_igl()
     vertices, faces = np.asarray(solid.vertices, dtype=float), np.asarray(solid.faces)
     normals = igl.per_corner_normals(vertices, faces.astype(np.int64), SHARP_EDGE_DEG)
     corners = vertices[faces.ravel()]

@@ -41,8 +41,7 @@ def in_picture(shot: Shot, points: np.ndarray) -> np.ndarray:
     """[N] bool: which points [N, 3] of the camera's frame fall on a pixel."""
     pixels = shot.camera.project(points)
     size = np.array([shot.camera.width, shot.camera.height])
-    inside: np.ndarray = ((pixels >= -0.5) & (pixels < size - 0.5)).all(axis=1)
-    return inside
+    return np.all((pixels >= -0.5) & (pixels < size - 0.5), axis=1)
 
 
 def perfect_estimate(shot: Shot, library: ObjectLibrary) -> FrameEstimate:

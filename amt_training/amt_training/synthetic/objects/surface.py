@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
 from amt_perception.errors import AmtError
+
+
+def import_igl() -> ModuleType:
+    """libigl. Raises AmtError when it is missing."""
+    try:
+        import igl
+    except ImportError as error:
+        raise AmtError("The synthetic world needs libigl: pip install libigl") from error
+    return igl
 
 
 class Surface:
@@ -21,11 +32,7 @@ class Surface:
 
         Raises AmtError when libigl is missing.
         """
-        try:
-            import igl
-        except ImportError as error:
-            raise AmtError("Distances to meshes need libigl: pip install libigl") from error
-
+        igl = import_igl()
         self.vertices = np.array(vertices, np.float64, order="C")
         self.faces = np.array(faces, np.int64, order="C")
         self._low, self._high = self.vertices.min(axis=0), self.vertices.max(axis=0)
