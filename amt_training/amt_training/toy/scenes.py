@@ -70,23 +70,15 @@ class ToyScenes:
             self.images[index], self.boxes[index.numpy()], self.side[index], self.truth[index]
         )
 
-    def crops(
-        self, size: int, crop_scale: float, shift: np.ndarray | None = None
-    ) -> tuple[AmtInput, AmtTarget]:
-        """Crops of all scenes, [N, 1, 3, size, size], and the truth about them.
-
-        shift: [N, 2] by how much a bad detector misses the hand, in sides of its box.
-        """
-        boxes = self.boxes.copy()
-        if shift is not None:
-            boxes[:, :2] += shift * boxes[:, 2:].max(axis=1, keepdims=True)
-        affine = crop_affine(boxes, size, crop_scale)
+    def crops(self, size: int, crop_scale: float) -> tuple[AmtInput, AmtTarget]:
+        """Crops of all scenes, [N, 1, 3, size, size], and the truth about them."""
+        affine = crop_affine(self.boxes, size, crop_scale)
         crop = _tensor(affine)
         inputs = AmtInput(
             image=sample_crops(self.images, affine, size)[:, None],
             intrinsics=_tensor(crop_intrinsics(affine, CAMERA.matrix))[:, None],
             crop=crop[:, None],
-            hand_box=_tensor(boxes)[:, None],
+            hand_box=_tensor(self.boxes)[:, None],
             side=self.side,
         )
         keypoints = self.truth.keypoints @ crop[..., :2].mT + crop[:, None, :, 2]

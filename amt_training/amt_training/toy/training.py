@@ -76,15 +76,6 @@ def shuffled(inputs: AmtInput, target: AmtTarget, seed: int) -> Iterator[Batch]:
             yield inputs[chosen], target[chosen]
 
 
-def shifted(scenes: ToyScenes, model: Amt, reach: float, seed: int) -> Iterator[Batch]:
-    """Batches without end whose crops miss the hand by up to `reach` sides of its box."""
-    random = np.random.default_rng(seed)
-    size, scale = model.config.image_size, model.config.crop_scale
-    while True:
-        chosen = torch.from_numpy(random.choice(len(scenes.boxes), BATCH_SIZE, replace=False))
-        yield scenes[chosen].crops(size, scale, random.uniform(-reach, reach, (BATCH_SIZE, 2)))
-
-
 def train(
     model: Amt, loss: AmtLoss, batches: Iterator[Batch], schedule: Schedule, watch: Watch
 ) -> None:
