@@ -89,3 +89,25 @@ def test_sequences_keep_camera_and_people(world):
     for shot in shots[1:]:
         np.testing.assert_array_equal(shot.moment.hands[0].shape, shots[0].moment.hands[0].shape)
         assert not np.array_equal(shot.picture.image, shots[0].picture.image)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": 0}, "data.train is 0"),
+        ({"focal": (900.0, 400.0)}, "data.focal is"),
+        ({"two_hands": 1.5}, "data.two_hands is 1.5"),
+        ({"activities": (0.0, 0.0, 0.0)}, "data.activities"),
+        ({"objects": (5, 0, 5)}, "data.objects"),
+        ({"held_out_focal": (400.0, 1400.0)}, "leave it some"),
+    ],
+)
+def test_a_world_that_cannot_be_is_refused(changes, message):
+    with pytest.raises(AmtError, match=message):
+        replace(SETTINGS, **changes)
+
+
+def test_a_hand_that_no_camera_sees_is_an_error(world):
+    tiny = World(replace(SETTINGS, hand_pixels=(2.0, 3.0), activities=(0.0, 0.0, 1.0)), "train")
+    with pytest.raises(AmtError, match="no camera sees a hand"):
+        next(tiny.shots(0))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from amt_perception.errors import AmtError
 from amt_training.synthetic.clearance import Surroundings, hand_body, object_body, pierced
 from amt_training.synthetic.flesh import Flesh, palm_directions
 from amt_training.synthetic.geometry import hand_mesh
@@ -20,20 +21,28 @@ _STANDING = 0.6
 _TOGETHER = 0.4
 """Share of the second hands that hold the first one's object, where they can."""
 _TRIES = 6
+_MOST_OBJECTS_TRIED = 200
 
 
 def draw_grasp(
     flesh: Flesh, library: ObjectLibrary, random: np.random.Generator
 ) -> tuple[int, Hand]:
-    """A number of an object, and a hand that holds it, in the object's frame."""
+    """A number of an object, and a hand that holds it, in the object's frame.
+
+    Raises AmtError when hands can hold none of the objects.
+    """
     numbers = list(library.objects)
-    while True:
+    for _ in range(_MOST_OBJECTS_TRIED):
         number = int(random.choice(numbers))
         for _ in range(_TRIES):
             surface = library.surface(number)
             hand = grasp(flesh.data, library.objects[number], surface, flesh.shape, random)
             if hand is not None:
                 return number, hand
+    raise AmtError(
+        "no hand can hold the objects of this world: give some that are smaller, or a larger "
+        "data.objects"
+    )
 
 
 def moved_back(

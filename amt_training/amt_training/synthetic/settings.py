@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from amt_perception.errors import AmtError
+
 
 @dataclass(frozen=True)
 class WorldSettings:
@@ -50,3 +52,31 @@ class WorldSettings:
     """Share of the arms that are covered."""
     activities: tuple[float, float, float] = (0.5, 0.2, 0.3)
     """Shares of grasps, approaches and gestures."""
+
+    def __post_init__(self) -> None:
+        """Raises AmtError for a world that cannot be, naming the key."""
+        for name in ("train", "val", "test", "views", "frames", "width", "height"):
+            if getattr(self, name) < 1:
+                raise AmtError(f"data.{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("focal", "distance", "hand_pixels"):
+            low, high = getattr(self, name)
+            if not 0.0 < low < high:
+                raise AmtError(
+                    f"data.{name} is {[low, high]}; give the least and the greatest, both positive"
+                )
+        for name in ("egocentric", "two_hands", "sleeves"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise AmtError(f"data.{name} is {getattr(self, name)}; it is a share, 0 to 1")
+        if min(self.activities) < 0.0 or not sum(self.activities) > 0.0:
+            raise AmtError("data.activities are three shares, none negative and not all zero")
+        if len(self.objects) != 3 or min(self.objects) < (0 if self.meshes else 1):
+            raise AmtError("data.objects are three counts: every part needs an object or a mesh")
+        bands = list(zip(self.held_out_focal[::2], self.held_out_focal[1::2], strict=False))
+        seen = sum(
+            max(0.0, min(high, self.focal[1]) - max(low, self.focal[0])) for low, high in bands
+        )
+        if len(self.held_out_focal) % 2 or seen > 0.9 * (self.focal[1] - self.focal[0]):
+            raise AmtError(
+                "data.held_out_focal are pairs of focal lengths that training does not see; leave "
+                "it some"
+            )

@@ -24,6 +24,8 @@ from amt_training.synthetic.touches import touches_of
 _PARTS = ("train", "val", "test")
 _SIDES, _STAGE, _VIEW = 0, 1, 2
 """What a generator of random numbers is for."""
+_STAGES = 50
+"""Stages that are drawn until one can be seen as the settings ask; mostly it is the first."""
 
 
 Stage = tuple[str, list[Moment]]
@@ -67,11 +69,17 @@ class World:
     def shots(self, scene: int) -> Iterator[Shot]:
         """The frames of a scene."""
         settings, random = self.settings, self._random(scene, _VIEW)
-        stages, seen = self._stages(scene), None
-        while seen is None:  # some stages cannot be seen as the settings ask
-            activity, moments = next(stages)
+        for stage in itertools.islice(self._stages(scene), _STAGES):
+            activity, moments = stage
             middle = moments[len(moments) // 2]
             seen = draw_camera(middle, settings, random, all_lenses=self.part != "train")
+            if seen is not None:
+                break
+        else:
+            raise AmtError(
+                "no camera sees a hand as large as data.hand_pixels asks: widen it, data.focal or "
+                "data.distance"
+            )
         camera, transform = seen
         look, faults = random_look(random, settings), random_faults(random)
         if self._renderer is None:
