@@ -22,7 +22,9 @@ from amt_training.synthetic.world import World
 
 SCENES = 32
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "small.json"
-MIDDLE_OF_THE_ERRORS = 1.5
+LARGEST_BOX_PX = 180.0
+"""What is larger leaves the picture when its box is shifted."""
+WORSE_AT_MOST = 1.5
 """Few scenes may be so much harder than all of them."""
 
 
@@ -43,7 +45,8 @@ def estimator():
 def samples():
     dataset = SyntheticDataset(World(WorldSettings(test=SCENES), "test"))
     firsts = [n for n in range(len(dataset.entries)) if dataset.scene_of(n) % 2 == 0]
-    return [dataset.sample(number) for number in firsts[:SCENES]]
+    found = [dataset.sample(number) for number in firsts[:SCENES]]
+    return [one for one in found if max(one.hand_box[2:]) < LARGEST_BOX_PX]
 
 
 def camera_of(sample):
@@ -53,12 +56,15 @@ def camera_of(sample):
 
 
 def estimates(estimator, samples, shift=(0.0, 0.0)):
-    """Boxes shifted by so many of their sides."""
+    """Boxes shifted by so many of their sides, towards the picture's middle."""
     boxes = []
     for sample in samples:
         x, y, width, height = sample.hand_box
         side = max(width, height)
-        box = HandBox(x + shift[0] * side, y + shift[1] * side, width, height, sample.side)
+        rows, columns = sample.image.shape[:2]
+        across = np.copysign(shift[0] * side, 0.5 * (columns - width) - x)
+        down = np.copysign(shift[1] * side, 0.5 * (rows - height) - y)
+        box = HandBox(x + across, y + down, width, height, sample.side)
         boxes.append([box])
     images, cameras = [one.image for one in samples], [camera_of(one) for one in samples]
     return [result.hands[0] for result in estimator(images, cameras, boxes)]
@@ -77,15 +83,15 @@ def test_its_errors_are_about_those_that_were_measured(estimator, samples):
     truth = np.stack([sample.joints for sample in samples])
     relative = 1e3 * np.median(mpjpe(found, truth, root=0))
     procrustes = 1e3 * np.median(procrustes_mpjpe(found, truth))
-    assert relative < MIDDLE_OF_THE_ERRORS * figures["mpjpe_mm"]
-    assert procrustes < MIDDLE_OF_THE_ERRORS * figures["pa_mpjpe_mm"]
+    assert relative < WORSE_AT_MOST * figures["mpjpe_mm"]
+    assert procrustes < WORSE_AT_MOST * figures["pa_mpjpe_mm"]
 
 
 def test_its_confidence_is_the_share_of_joints_that_are_close(estimator, samples):
     """And so it is low where the hand is not in view."""
     truth = np.stack([sample.joints for sample in samples])
     confidence = {}
-    for shift in ((0.0, 0.0), (0.4, -0.2), (1.6, 0.0), (0.0, -1.6)):
+    for shift in ((0.0, 0.0), (0.4, 0.2), (1.6, 0.0), (0.0, 1.6)):
         hands = estimates(estimator, samples, shift)
         error = np.linalg.norm(np.stack([hand.joints for hand in hands]) - truth, axis=-1)
         close = (error < CONFIDENT_DISTANCE_M).mean()
@@ -93,7 +99,7 @@ def test_its_confidence_is_the_share_of_joints_that_are_close(estimator, samples
         print(f"shifted by {shift}: confidence {confidence[shift]:.3f}, close {close:.3f}")
         assert confidence[shift] == pytest.approx(close, abs=0.15)
     assert confidence[1.6, 0.0] < 0.6 * confidence[0.0, 0.0]
-    assert confidence[0.0, -1.6] < 0.6 * confidence[0.0, 0.0]
+    assert confidence[0.0, 1.6] < 0.6 * confidence[0.0, 0.0]
 
 
 def test_amt_needs_no_checkpoint():

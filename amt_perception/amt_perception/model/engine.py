@@ -130,7 +130,7 @@ def _for_inference(model: Amt) -> Amt:
     fold_sigma_reparam(model)
     model.requires_grad_(False).eval()
     backbone = model.image_encoder.backbone
-    embeddings: Any = backbone.network.embeddings
+    embeddings: Any = getattr(backbone.network, "embeddings", None)  # a ResNet has none
     if hasattr(embeddings, "interpolate_pos_encoding"):
         size = model.config.image_size
         tokens = embeddings.cls_token.expand(1, backbone.grid**2 + 1, -1)  # only its shape counts
