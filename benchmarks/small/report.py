@@ -84,7 +84,8 @@ def _origin(report: Mapping[str, Any]) -> str:
         f"`{report['command']}` at commit {report['commit']}, on {report['machine']}. Checkpoint "
         f"`{report['checkpoint']}` (SHA-256 {report['checkpoint_sha256'][:12]}…), trained on: "
         f"{report['trained_on']}. {report['scenes']:,} scenes of seed {report['seed']}, "
-        f"{report['synthetic']['hands']:,} hands; all figures: [small.json](small.json)."
+        f"{report['synthetic']['hands']:,} hands; all figures: [small.json](small.json). "
+        "[How it was trained](small_training.md)."
     )
 
 
