@@ -26,6 +26,7 @@ from amt_training.toy.training import (
 
 SEED = 0
 
+
 def nothing(step: int, terms: dict[str, float]) -> None:
     """Nobody watches."""
 
