@@ -84,8 +84,8 @@ class Backbone(nn.Module):
             self.prefix_tokens = 0
             self.tap_widths = [shape.hidden_sizes[tap - 1] for tap in config.taps]
             self.width = shape.hidden_sizes[-1]
-            # What fast convolutions want.
-            nn.Module.to(self.network, memory_format=torch.channels_last)
+            network: Any = self.network
+            network.to(memory_format=torch.channels_last)  # what fast convolutions want
         else:
             self.patch_size = int(shape.patch_size)
             self.prefix_tokens = 1 + getattr(shape, "num_register_tokens", 0)
