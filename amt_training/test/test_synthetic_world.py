@@ -98,13 +98,18 @@ def test_sequences_keep_camera_and_people(world):
         ({"focal": (900.0, 400.0)}, "data.focal is"),
         ({"two_hands": 1.5}, "data.two_hands is 1.5"),
         ({"activities": (0.0, 0.0, 0.0)}, "data.activities"),
-        ({"objects": (5, 0, 5)}, "data.objects"),
+        ({"objects": (5, -1, 5)}, "data.objects"),
         ({"held_out_focal": (400.0, 1400.0)}, "leave it some"),
     ],
 )
 def test_a_world_that_cannot_be_is_refused(changes, message):
     with pytest.raises(AmtError, match=message):
         replace(SETTINGS, **changes)
+
+
+def test_a_part_without_objects_is_refused():
+    with pytest.raises(AmtError, match="the part val has no objects"):
+        World(replace(SETTINGS, objects=(5, 0, 5)), "val")
 
 
 def test_a_hand_that_no_camera_sees_is_an_error(world):

@@ -69,8 +69,8 @@ class WorldSettings:
                 raise AmtError(f"data.{name} is {getattr(self, name)}; it is a share, 0 to 1")
         if min(self.activities) < 0.0 or not sum(self.activities) > 0.0:
             raise AmtError("data.activities are three shares, none negative and not all zero")
-        if len(self.objects) != 3 or min(self.objects) < (0 if self.meshes else 1):
-            raise AmtError("data.objects are three counts: every part needs an object or a mesh")
+        if len(self.objects) != 3 or min(self.objects) < 0:
+            raise AmtError("data.objects are three counts: to train, look at and evaluate on")
         bands = list(zip(self.held_out_focal[::2], self.held_out_focal[1::2], strict=False))
         seen = sum(
             max(0.0, min(high, self.focal[1]) - max(low, self.focal[0])) for low, high in bands

@@ -61,6 +61,8 @@ class ObjectLibrary:
         self.objects = {
             number: one for number, (owner, one) in enumerate(found, start=1) if owner == part
         }
+        if not self.objects:
+            raise AmtError(f"the part {part} has no objects: raise its count in data.objects")
         self._surfaces: dict[int, Surface] = {}
 
     @cached_property
