@@ -147,7 +147,7 @@ def test_families_take_turns_and_parts_differ():
 def test_models_are_what_a_network_learns(library):
     assert OBJECT_CLASSES[0] == "background" and OBJECT_CLASSES[-1] == "other"
     for number, model in library.models.items():
-        one = library.objects[number]
+        one = library.all_objects[number]
         assert model.object_class is not None
         assert OBJECT_CLASSES[model.object_class] == one.family
         assert model.points.shape == model.normals.shape == (512, 3)
