@@ -1,0 +1,1 @@
+"""Learning functional grasps: data, losses, evaluation."""
