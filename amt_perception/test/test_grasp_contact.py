@@ -25,9 +25,8 @@ def distances(batch: int = 2) -> torch.Tensor:
 
 def test_targets_are_an_independent_computation() -> None:
     found = distances().tolist()
-    for kernel, formula in zip(
-        KERNELS, (lambda d: math.exp(-d / 0.01), lambda d: math.exp(-0.5 * d * d / 1e-4)), strict=True
-    ):  # fmt: skip
+    formulas = (lambda d: math.exp(-d / 0.01), lambda d: math.exp(-0.5 * d * d / 1e-4))
+    for kernel, formula in zip(KERNELS, formulas, strict=True):
         target = kernel.target(distances(), ["a", "b"])
         expected = [[[formula(d) for d in row] for row in sample] for sample in found]
         np.testing.assert_allclose(target.numpy(), expected, rtol=1e-5)
@@ -61,7 +60,7 @@ def test_one_bad_distance_names_its_sample(value: float, words: str) -> None:
 def test_a_grasp_far_from_its_object_is_refused() -> None:
     far = distances()
     far[0] += 0.5
-    with pytest.raises(AmtError, match="metres.*: box_01;"):
+    with pytest.raises(AmtError, match=r"metres.*: box_01;"):
         ContactKernel().target(far, ["box_01", "mug_07"])
     far = distances()
     far[:, :, 5] = 1.0  # the little finger that the Allegro hand has not

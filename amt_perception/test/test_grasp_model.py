@@ -194,8 +194,8 @@ def test_it_learns_one_grasp_for_each_instruction() -> None:
     points, normals = (tensor.repeat(2, 1, 1) for tensor in make_cloud(1))
     grasps, places = make_grasps(2), torch.zeros(2, 6, 4)
     data = model.flow_state(grasps, places)[:, None].expand(-1, 32, -1)
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.0)
-    for _ in range(120):
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=0.0)
+    for _ in range(60):
         context = model.context(points, normals, make_language(2))
         state, time, target = flow_pair(data)
         loss = (model.velocity(state, time, context) - target).square().mean()
@@ -207,9 +207,11 @@ def test_it_learns_one_grasp_for_each_instruction() -> None:
     with torch.no_grad():
         context = model.context(points, normals, make_language(2))
     found, _ = model.sample(context, 16)
-    error = (found.position.view(2, 16, 3) - grasps.position[:, None]).norm(dim=-1)
-    apart = float((grasps.position[0] - grasps.position[1]).norm())
-    assert error.median() < 0.15 * apart
+    own, other = (
+        (found.position.view(2, 16, 3) - target[:, None]).norm(dim=-1)
+        for target in (grasps.position, grasps.position.flip(0))
+    )
+    assert (own < other).float().mean() > 0.9
 
 
 def test_every_parameter_learns(model: GraspModel) -> None:
@@ -266,7 +268,7 @@ def test_checkpoints_that_cannot_be_used_say_why(tmp_path: Path) -> None:
     with pytest.raises(AmtError, match="update amt_perception"):
         load_grasp_checkpoint(path)
     model.flow.pose_out.weight.data[0, 0] = torch.nan
-    with pytest.raises(AmtError, match="flow.pose_out.weight is not finite"):
+    with pytest.raises(AmtError, match=r"flow\.pose_out\.weight is not finite"):
         save_grasp_checkpoint(path, model, {})
 
 

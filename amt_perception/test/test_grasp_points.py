@@ -45,10 +45,9 @@ def test_a_ball_holds_the_nearest_points_within_its_radius() -> None:
     for centre, indices in zip(centres[0].numpy(), found, strict=True):
         distance, expected = tree.query(centre, 12)
         inside = distance <= 0.03
-        assert 0 < inside.sum()
+        assert inside.any() and not inside.all()
         assert indices[inside].tolist() == expected[inside].tolist()
         assert set(indices[~inside]) <= {expected[0]}  # the nearest fills the rest
-    assert len(tree.query_ball_point(centres[0].numpy(), 0.03, return_length=True)) == 9
 
 
 def test_interpolation_takes_three_nearest_by_inverse_squares() -> None:

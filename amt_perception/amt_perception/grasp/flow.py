@@ -31,7 +31,7 @@ def flow_pair(
 
 def between(noise: Tensor, data: Tensor, time: Tensor) -> Tensor:
     """[..., D] on the straight way from noise (time 0) to data (time 1); time [...]."""
-    return torch.lerp(noise, data, time[..., None])
+    return torch.lerp(noise, data, time[..., None].to(data.dtype))
 
 
 def integrate(velocity: Velocity, noise: Tensor, steps: int, method: str = "euler") -> Tensor:
