@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.linalg import vecdot
 
 from amt_perception.errors import AmtError
 
@@ -25,24 +26,23 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
     result are the sample of n points, so one call serves every level of a hierarchy. Raises
     AmtError where the cloud has fewer points.
     """
-    batch, total = points.shape[:2]
+    batch, total, _ = points.shape
     if total < count:
         raise AmtError(
             f"the grasp model needs clouds of at least {count} points, not {total}; sample more "
             "points on the object's surface"
         )
     columns = points.float().mT.contiguous()  # [B, 3, N]: sums over x, y, z are then contiguous
-    middle = (columns.amin(dim=2) + columns.amax(dim=2)) / 2.0
-    chosen = (columns - middle[..., None]).square().sum(dim=1).argmax(dim=1)  # [B]
+    middle = (columns.amin(dim=2) + columns.amax(dim=2)) / 2.0  # unlike a mean, without rounding
+    offset = columns - middle[..., None]
+    chosen = [vecdot(offset, offset, dim=1).argmax(dim=1)]  # each [B]
     nearest = torch.full_like(columns[:, 0], torch.inf)  # [B, N] squared distance to the sample
     rows = torch.arange(batch, device=points.device)
-    indices = torch.empty(batch, count, dtype=torch.int64, device=points.device)
-    for i in range(count):
-        indices[:, i] = chosen
-        offset = columns - columns[rows, :, chosen][..., None]
-        nearest = torch.minimum(nearest, offset.square().sum(dim=1))
-        chosen = nearest.argmax(dim=1)
-    return indices
+    while len(chosen) < count:
+        offset = columns - columns[rows, :, chosen[-1]][..., None]
+        nearest = torch.minimum(nearest, vecdot(offset, offset, dim=1))
+        chosen.append(nearest.argmax(dim=1))
+    return torch.stack(chosen, dim=1)
 
 
 @torch.no_grad()
