@@ -22,6 +22,8 @@ NEIGHBOURS = 16
 """Points of a cloud that a normal is fitted to."""
 POINTS_LOOKED_AT = 20_000
 """Of a denser cloud so many, drawn at random, are enough to see the surface."""
+SURFACE_SPACING_M = 0.003
+"""Of the points that stand for a cloud's surface: one in each cell of this size."""
 _OUTSIDE_M = 1e-4
 """A point of the surface, moved out by this, is outside of all components."""
 
@@ -42,6 +44,10 @@ class ObjectCloud:
     """[V, 3] of the mesh, where there is one (m)."""
     faces: np.ndarray | None = None
     """[F, 3], counter-clockwise seen from outside."""
+    surface_points: np.ndarray | None = None
+    """[S, 3] of a cloud's points, close together, in the place of a mesh (m)."""
+    surface_normals: np.ndarray | None = None
+    """[S, 3] their unit normals."""
     notes: tuple[str, ...] = ()
     """What a person should know about the input; empty for a good one."""
 
@@ -108,19 +114,24 @@ def from_points(
     centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
     random = np.random.default_rng(seed)
     seen = random.choice(len(points), min(len(points), POINTS_LOOKED_AT), replace=False)
-    chosen = seen[:CLOUD_POINTS]
+    notes: tuple[str, ...] = ()
     if normals is None:
-        directions = _fitted_normals(points[seen], points[chosen], centre)
-        notes: tuple[str, ...] = (
+        directions = _fitted_normals(points[seen] - centre)
+        notes = (
             "the cloud has no normals: fitted ones look away from its middle, inside a hollow too",
         )
     else:
-        directions, notes = _unit(name, np.asarray(normals, float), points)[chosen], ()
+        directions = _unit(name, np.asarray(normals, float), points)[seen]
+    places = points[seen] - centre
+    cells = np.floor(places / SURFACE_SPACING_M).astype(np.int64)
+    spread = np.sort(np.unique(cells, axis=0, return_index=True)[1])
     return ObjectCloud(
         name=Path(name).stem,
-        points=(points[chosen] - centre).astype(np.float32),
-        normals=directions.astype(np.float32),
+        points=places[:CLOUD_POINTS].astype(np.float32),
+        normals=directions[:CLOUD_POINTS].astype(np.float32),
         centre=centre,
+        surface_points=places[spread],
+        surface_normals=directions[spread],
         notes=notes,
     )
 
@@ -236,15 +247,14 @@ def _outer_points(name: str, mesh: Trimesh, seed: int) -> tuple[np.ndarray, np.n
     return np.asarray(points)[outer][:CLOUD_POINTS], normals[outer][:CLOUD_POINTS]
 
 
-def _fitted_normals(seen: np.ndarray, points: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """[N, 3] directions in which the neighbours among `seen` [S, 3] of points [N, 3] spread least,
-    away from the centre [3]."""
+def _fitted_normals(points: np.ndarray) -> np.ndarray:
+    """[P, 3] directions in which the neighbours of points [P, 3] spread least, outwards."""
     from scipy.spatial import cKDTree
 
-    _, nearest = cKDTree(seen).query(points, NEIGHBOURS)
-    offsets = seen[nearest] - seen[nearest].mean(axis=1, keepdims=True)
+    _, nearest = cKDTree(points).query(points, NEIGHBOURS)
+    offsets = points[nearest] - points[nearest].mean(axis=1, keepdims=True)
     normals = np.linalg.eigh(offsets.swapaxes(1, 2) @ offsets)[1][..., 0]
-    inwards = ((points - centre) * normals).sum(axis=1) < 0.0
+    inwards = (points * normals).sum(axis=1) < 0.0
     return np.where(inwards[:, None], -normals, normals)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,16 +12,13 @@ from torch import Tensor
 from amt_perception.grasp import ranking
 from amt_perception.grasp.config import GraspConfig
 from amt_perception.grasp.grasp_model import GraspModel
-from amt_perception.grasp.interface import GraspContext, Language
+from amt_perception.grasp.interface import GraspContext, Grasps, Language
 from amt_perception.grasp.language.qwen import QwenEncoder
 from amt_perception.grasp.language.small import SmallLanguageEncoder
 from amt_perception.grasp.object_input import ObjectCloud
 from amt_perception.grasp.views import draw_views
 from amt_perception.grasp.weights import load_grasp_checkpoint
 from amt_perception.model.precision import choose_device
-
-if TYPE_CHECKING:
-    from amt_perception.grasp.interface import Grasps
 
 STEPS = 20
 """Of the flow's integration."""
