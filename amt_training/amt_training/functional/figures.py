@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
@@ -39,8 +40,8 @@ class Piece:
 
     name: str
     mesh: trimesh.Trimesh
-    poses: np.ndarray
-    """[G, 4, 4] to the object's frame."""
+    poses: Mapping[int, np.ndarray]
+    """[4, 4] to the object's frame, by the grasp's number."""
 
 
 class HandFigure(Protocol):
@@ -91,7 +92,7 @@ class _AllegroFigure:
             turns, places = zip(*(state.shape_poses[number] for state in states), strict=True)
             poses = palms @ _poses(np.stack(turns), np.stack(places))
             colours = np.tile(PART_COLOURS[part], (len(mesh.vertices), 1))
-            pieces.append(Piece(f"link_{number}", _coloured(mesh, colours), poses))
+            pieces.append(Piece(f"link_{number}", _coloured(mesh, colours), dict(enumerate(poses))))
         return pieces
 
     def _part(self, joint: int) -> str:
@@ -124,9 +125,7 @@ class _ManoFigure:
         pieces = []
         for number, vertices in enumerate(here.numpy()):
             skin = _coloured(mesh(vertices, self._faces, process=False), self._colours)
-            poses = np.full((len(here), 4, 4), np.nan)
-            poses[number] = np.eye(4)
-            pieces.append(Piece(f"skin_{number}", skin, poses))
+            pieces.append(Piece(f"skin_{number}", skin, {number: np.eye(4)}))
         return pieces
 
 

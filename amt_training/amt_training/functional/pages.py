@@ -20,14 +20,14 @@ import numpy as np
 from amt_perception.grasp.interface import Grasps
 from amt_perception.model.interface import HAND_PARTS
 from amt_perception.output.files import atomic_write
-from amt_training.functional.figures import PART_COLOURS, HandFigure, object_mesh
+from amt_training.functional.figures import PART_COLOURS, HandFigure, Piece, object_mesh
 from amt_training.functional.sample import GraspObject
 
 if TYPE_CHECKING:
     import trimesh
 
-GAP = 1.25
-"""From one grasp to the next, in widths of what is shown."""
+GAP_M = 0.03
+"""Between one grasp and the next."""
 _VIEW = (np.radians(65.0), 0.0, np.radians(25.0))
 """Turn of the camera about x, y and z: seen from above, a little from the side."""
 _FIELD_OF_VIEW = (45.0, 20.0)
@@ -90,29 +90,40 @@ def scene_of(sample: ShownSample, figure: HandFigure) -> trimesh.Scene:
 
     grasps = _joined(sample.truth, sample.drawn)
     pieces = figure.pieces(grasps)
-    extent = float(np.ptp(sample.object.vertices, axis=0).max())
-    places = grasps.position.numpy()
-    width = max(extent, 2.0 * float(np.abs(places).max())) + 0.1
-    turn = trimesh.transformations.euler_matrix(*_VIEW)[:3, 0]  # the picture's own right
-    offsets = [trimesh.transformations.translation_matrix(GAP * k * width * turn)
-               for k in range(len(places))]  # fmt: skip
+    right = trimesh.transformations.euler_matrix(*_VIEW)[:3, 0]
+    offsets = [
+        trimesh.transformations.translation_matrix(along * right)
+        for along in _side_by_side(sample.object, pieces, right)
+    ]
     scene = trimesh.Scene()
-    looks = {"true": sample.true_strength, "predicted": sample.strength}
-    for name, strength in looks.items():
-        scene.geometry[name] = object_mesh(sample.object, strength)
+    scene.geometry["true"] = object_mesh(sample.object, sample.true_strength)
+    scene.geometry["predicted"] = object_mesh(sample.object, sample.strength)
     for k, offset in enumerate(offsets):
         scene.graph.update(f"object {k}", matrix=offset, geometry="predicted" if k else "true")
     for piece in pieces:
         scene.geometry[piece.name] = piece.mesh
-        for k, (offset, pose) in enumerate(zip(offsets, piece.poses, strict=True)):
-            if np.isfinite(pose).all():
-                node = f"{piece.name} of {k}"
-                scene.graph.update(node, matrix=offset @ pose, geometry=piece.name)
-    middle = offsets[-1][:3, 3] / 2.0
-    whole = GAP * width * len(places)
-    distance = 0.5 * whole / np.tan(np.radians(_FIELD_OF_VIEW[0] / 2.0))
-    scene.set_camera(_VIEW, distance, middle, fov=_FIELD_OF_VIEW)
+        for k, pose in piece.poses.items():
+            scene.graph.update(f"{piece.name} of {k}", matrix=offsets[k] @ pose,
+                               geometry=piece.name)  # fmt: skip
+    low, high = scene.bounds
+    distance = 0.5 * np.linalg.norm(high - low) / np.tan(np.radians(_FIELD_OF_VIEW[0] / 2.0))
+    scene.set_camera(_VIEW, distance, (low + high) / 2.0, fov=_FIELD_OF_VIEW)
     return scene
+
+
+def _side_by_side(shown: GraspObject, pieces: Sequence[Piece], right: np.ndarray) -> list[float]:
+    """How far each grasp goes to the right so that none is in front of another (m)."""
+    places, end = [], 0.0
+    for k in sorted({k for piece in pieces for k in piece.poses}):
+        hand = [
+            piece.mesh.vertices @ piece.poses[k][:3, :3].T + piece.poses[k][:3, 3]
+            for piece in pieces
+            if k in piece.poses
+        ]
+        along = np.concatenate([shown.vertices, *hand]) @ right
+        places.append(end - float(along.min()))
+        end += float(np.ptp(along)) + GAP_M
+    return places
 
 
 def _joined(first: Grasps, second: Grasps) -> Grasps:
