@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from amt_perception.errors import AmtError
 from amt_perception.metrics.grasp import (
-    ContactKernel,
     bootstrap_interval,
     class_accuracy,
     contact_decisions,
@@ -15,19 +13,7 @@ from amt_perception.metrics.grasp import (
 )
 from amt_training.functional.metrics import Record, Trial, paired_difference, summary
 
-KERNEL = ContactKernel()
 ABSENT = np.nan
-
-
-@pytest.mark.parametrize("shape", ["exponential", "gaussian"])
-def test_a_kernel_is_inverted(shape):
-    kernel = ContactKernel(shape, 0.01)
-    distance = np.linspace(0.0, 0.06, 20)
-    strength = kernel.strength(distance)
-    np.testing.assert_allclose(kernel.distance(strength), distance, atol=1e-9)
-    assert strength[0] == 1.0 and (np.diff(strength) < 0).all()
-    with pytest.raises(AmtError, match="must be positive"):
-        ContactKernel(shape, 0.0)
 
 
 @pytest.fixture
@@ -43,22 +29,22 @@ def contacts():
 def test_contacts_are_judged_by_the_predicted_distance(contacts):
     found = np.nan_to_num(contacts, nan=0.0)
     found[0, 1, 1], found[0, 3, 1] = 0.011, 0.009  # one missed, one too many
-    decisions = contact_decisions(KERNEL.strength(found), contacts, KERNEL)
+    decisions = contact_decisions(found, contacts)
     assert "pinky" not in decisions
     assert decisions["thumb"] == (1, 1, 1, 1)
     assert decisions["index"].f1 == 1.0
-    accuracy = class_accuracy(KERNEL.strength(found), contacts, KERNEL)
+    accuracy = class_accuracy(found, contacts)
     assert accuracy["thumb"] == 0.5 and accuracy["index"] == 1.0 and accuracy["no_contact"] == 0.0
     assert np.isnan(accuracy["palm"]) and np.isnan(accuracy["pinky"])
 
 
-def test_calibration_compares_strengths(contacts):
-    strength = KERNEL.strength(contacts)
-    right = np.nan_to_num(strength, nan=0.7)
-    assert contact_reliability(right, contacts, KERNEL).calibration_error < 1e-12
-    less = contact_reliability(0.5 * right, contacts, KERNEL, least=0.1)
+def test_calibration_compares_probabilities_with_targets(contacts):
+    truth = np.exp(-contacts / 0.01)
+    right = np.nan_to_num(truth, nan=0.7)
+    assert contact_reliability(right, truth).calibration_error < 1e-12
+    less = contact_reliability(0.5 * right, truth, least=0.1)
     assert less.sizes.sum() == 3
-    assert less.calibration_error == pytest.approx(0.5 * np.nanmean(strength[strength > 0.1]))
+    assert less.calibration_error == pytest.approx(0.5 * np.nanmean(truth[truth > 0.1]))
 
 
 def test_errors_of_grasps_by_their_own_definition():

@@ -1,19 +1,17 @@
 """Figures of functional grasps: where a hand touches an object, how near a grasp is to another.
 
-The hand's parts are those of `model.interface.HAND_PARTS`, in their order. How strongly a part
-touches a point is a kernel of their distance (`ContactKernel`); a predicted strength is judged by
-inverting it: the point is touched where the predicted distance is less than CONTACT_DISTANCE_M.
+The hand's parts are those of `model.interface.HAND_PARTS`, in their order. A model predicts
+probabilities of contact, which its kernel turns into distances (`grasp.contact.ContactKernel`): a
+point is touched where the distance is less than CONTACT_DISTANCE_M.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from amt_perception.errors import AmtError
 from amt_perception.metrics.classification import (
     Decisions,
     Reliability,
@@ -27,86 +25,48 @@ CONTACT_DISTANCE_M = 0.01
 HAND_LENGTH_M = 0.1
 """A turn of one radian moves the fingertips about so far: it weighs angles against distances."""
 NO_CONTACT = "no_contact"
-KERNELS = ("exponential", "gaussian")
-_LEAST_STRENGTH = 1e-12
 
 
-@dataclass(frozen=True)
-class ContactKernel:
-    """Strength of contact in 0..1 at a distance: one at the surface, falling with distance."""
-
-    shape: str = "exponential"
-    """exponential: exp(-d / scale), or gaussian: exp(-d^2 / (2 scale^2))."""
-    scale: float = 0.01
-    """Of the distance (m)."""
-
-    def __post_init__(self) -> None:
-        """Raises AmtError for what cannot be."""
-        if self.shape not in KERNELS:
-            raise AmtError(f"contact kernel '{self.shape}': choose one of: {', '.join(KERNELS)}")
-        if not self.scale > 0.0:
-            raise AmtError(f"the contact kernel's scale is {self.scale} m; it must be positive")
-
-    def strength(self, distance: np.ndarray) -> np.ndarray:
-        """[...] of distances [...] (m)."""
-        ratio = distance / self.scale
-        return np.exp(-ratio if self.shape == "exponential" else -0.5 * ratio**2)
-
-    def distance(self, strength: np.ndarray) -> np.ndarray:
-        """[...] (m) at which the strength [...] is reached: the reverse of `strength`."""
-        logarithm = -np.log(np.clip(strength, _LEAST_STRENGTH, 1.0))
-        ratio = logarithm if self.shape == "exponential" else np.sqrt(2.0 * logarithm)
-        return self.scale * ratio
-
-
-def contact_decisions(
-    strength: np.ndarray, distance: np.ndarray, kernel: ContactKernel
-) -> dict[str, Decisions]:
+def contact_decisions(found: np.ndarray, truth: np.ndarray) -> dict[str, Decisions]:
     """By hand part: is each point touched by it? Parts that the hand has not are left out.
 
-    strength: [S, N, 6] predicted; distance: [S, N, 6] true (m), NaN for parts that are not there.
+    found, truth: [S, N, 6] distances (m), the truth NaN for parts that are not there.
     """
-    found = kernel.distance(strength) < CONTACT_DISTANCE_M
-    there = ~np.isnan(distance)
-    with np.errstate(invalid="ignore"):
-        truth = distance < CONTACT_DISTANCE_M
+    there = ~np.isnan(truth)
+    touched = np.less(truth, CONTACT_DISTANCE_M, where=there, out=np.zeros(truth.shape, bool))
     return {
-        part: count_decisions(found[..., k], truth[..., k], there[..., k])
+        part: count_decisions(found[..., k] < CONTACT_DISTANCE_M, touched[..., k], there[..., k])
         for k, part in enumerate(HAND_PARTS)
         if there[..., k].any()
     }
 
 
-def contact_reliability(
-    strength: np.ndarray, distance: np.ndarray, kernel: ContactKernel, least: float = 0.0
-) -> Reliability:
-    """How well predicted strengths agree with true ones, bin by bin of the predicted.
+def contact_reliability(found: np.ndarray, truth: np.ndarray, least: float = 0.0) -> Reliability:
+    """How well predicted probabilities of contact agree with the targets, in bins of the former.
 
-    Its `calibration_error` is the mean difference between the two. Almost all points of an object
-    are far from the hand and easily right; `least` leaves out those where neither the prediction
-    nor the truth reaches it. Shapes as in `contact_decisions`.
+    found, truth: [S, N, 6], the truth NaN for parts that are not there. `calibration_error` is the
+    mean difference of the two. Almost all points of an object are far from the hand and easily
+    right: `least` leaves out those where neither reaches it.
     """
-    truth = kernel.strength(distance)
-    with np.errstate(invalid="ignore"):
-        counts = ~np.isnan(distance) & ((strength >= least) | (truth >= least))
-    return reliability(strength[counts], truth[counts])
+    counts = ~np.isnan(truth) & (np.fmax(found, truth) >= least)
+    return reliability(found[counts], truth[counts])
 
 
-def class_accuracy(
-    strength: np.ndarray, distance: np.ndarray, kernel: ContactKernel
-) -> dict[str, float]:
+def class_accuracy(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Share of the points of each class that get it: NO_CONTACT and the hand's parts.
 
-    A point's class is the nearest part, or NO_CONTACT where none is nearer than CONTACT_DISTANCE_M;
-    the predicted one likewise, of the predicted distances. NaN for a class without points. Shapes
-    as in `contact_decisions`.
+    A point's class is the nearest part, or NO_CONTACT where none is nearer than
+    CONTACT_DISTANCE_M. found, truth: as in `contact_decisions`. NaN for a class without points.
     """
-    truth = _nearest(np.where(np.isnan(distance), np.inf, distance))
-    found = _nearest(np.where(np.isnan(distance), np.inf, kernel.distance(strength)))
+    there = ~np.isnan(truth)
+    true_class, found_class = (
+        _nearest(np.where(there, distance, np.inf)) for distance in (truth, found)
+    )
     accuracy = {}
     for k, name in enumerate((NO_CONTACT, *HAND_PARTS)):
-        mine = truth == k - 1
-        accuracy[name] = float((found[mine] == k - 1).mean()) if mine.any() else float("nan")
+        mine = true_class == k - 1
+        right = found_class[mine] == k - 1
+        accuracy[name] = float(right.mean()) if mine.any() else float("nan")
     return accuracy
 
 

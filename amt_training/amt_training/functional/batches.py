@@ -13,7 +13,7 @@ from torch import Tensor
 from amt_perception.errors import AmtError
 from amt_perception.grasp.interface import CLOUD_POINTS, Grasps
 from amt_perception.grasp.language.tokenizer import tokenize
-from amt_perception.metrics.grasp import ContactKernel
+from amt_perception.metrics.grasp import CONTACT_DISTANCE_M
 from amt_perception.model.interface import HAND_PARTS, Tensors
 from amt_training.data.batches import spread_over
 from amt_training.data.sampler import PermutationSampler
@@ -36,12 +36,8 @@ class GraspBatch(Tensors):
     token_mask: Tensor
     """[B, L] bool."""
     grasps: Grasps
-    places: Tensor
-    """[B, 6, 3] the point that is nearest to each part of the hand (m); zero for one that is not
-    there."""
-    targets: Tensor
-    """[B, 1024, 6] how strongly each part touches each point, 0..1; zero for one that is not there.
-    """
+    distances: Tensor
+    """[B, 1024, 6] from each point to each part of the hand (m)."""
     has_part: Tensor
     """[B, 6] bool: does the hand have it?"""
 
@@ -55,7 +51,6 @@ class GraspBatches:
     def __init__(
         self,
         samples: Sequence[GraspSample],
-        kernel: ContactKernel,
         batch_size: int,
         seed: int = 0,
         rank: int = 0,
@@ -63,11 +58,11 @@ class GraspBatches:
     ) -> None:
         """batch_size: of this process. Raises AmtError when the samples fill no batch, or naming
         one that is not finite, touched nowhere, or of another hand than the first."""
-        self._samples, self._kernel = samples, kernel
+        self._samples = samples
         self._sampler = PermutationSampler(len(samples), batch_size, seed, rank, world)
         self._share = range(rank, len(samples), world)
         for one in samples:
-            check(one, samples[0], kernel)
+            check(one, samples[0])
         texts = {one.instruction: number for number, one in enumerate(samples)}
         self._row = {text: row for row, text in enumerate(texts)}
         self._token_ids, self._token_mask = tokenize(list(texts))
@@ -98,20 +93,14 @@ class GraspBatches:
         chosen = [self._samples[k] for k in numbers]
         rows = [self._row[one.instruction] for one in chosen]
         distances = np.stack([one.distances for one in chosen])
-        has_part = present_parts(distances)
-        targets = self._kernel.strength(distances) * has_part[:, None]
-        points = np.stack([one.object.points for one in chosen])
-        nearest = distances.argmin(axis=1)  # [B, 6]
-        places = np.take_along_axis(points[:, :, None], nearest[:, None, :, None], axis=1)[:, 0]
         return GraspBatch(
-            points=_tensor(points),
+            points=_tensor(np.stack([one.object.points for one in chosen])),
             normals=_tensor(np.stack([one.object.normals for one in chosen])),
             token_ids=self._token_ids[rows],
             token_mask=self._token_mask[rows],
             grasps=stacked(chosen),
-            places=_tensor(places * has_part[..., None]),
-            targets=_tensor(targets),
-            has_part=torch.from_numpy(has_part),
+            distances=_tensor(distances),
+            has_part=torch.from_numpy(distances.min(axis=1) < ABSENT_PART_M),
         )
 
 
@@ -125,12 +114,7 @@ def stacked(samples: Sequence[GraspSample]) -> Grasps:
     )
 
 
-def present_parts(distances: np.ndarray) -> np.ndarray:
-    """[B, 6] bool of distances [B, N, 6]: does the hand have the part?"""
-    return distances.min(axis=1) < ABSENT_PART_M
-
-
-def check(sample: GraspSample, first: GraspSample, kernel: ContactKernel) -> None:
+def check(sample: GraspSample, first: GraspSample) -> None:
     """Raises AmtError where a sample would teach nonsense, naming it."""
     name = f"the grasp of {sample.object.name} ('{sample.instruction}')"
     shapes = (sample.object.points.shape, sample.object.normals.shape, sample.distances.shape)
@@ -144,13 +128,8 @@ def check(sample: GraspSample, first: GraspSample, kernel: ContactKernel) -> Non
     for what in ("rotation", "position", "joints", "shape", "distances"):
         if not np.isfinite(getattr(sample, what)).all():
             raise AmtError(f"{name} has {what} that are not finite; leave it out or make it anew")
-    there = present_parts(sample.distances[None])[0]
-    if not there.any() or kernel.strength(sample.distances[:, there]).max() < _LEAST_TOUCH:
+    if sample.distances.min() > CONTACT_DISTANCE_M:
         raise AmtError(f"{name} touches its object nowhere; leave it out or make it anew")
-
-
-_LEAST_TOUCH = 0.05
-"""Strength of contact below which a hand is beside the object, not at it."""
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from amt_perception.errors import AmtError
-from amt_perception.metrics.grasp import ContactKernel
+from amt_perception.grasp.flow import between
 from amt_training.losses.whole_batch import mean_over_parts
 
 TIMES = ("uniform", "logit_normal")
@@ -23,8 +23,6 @@ class GraspLossSettings:
     """Weight of the contact loss; the flow's is one."""
     far: float = 0.1
     """Weight of a point that no part of the hand is near; one that is touched counts as 1."""
-    kernel: ContactKernel = field(default_factory=ContactKernel)
-    """From distances to the contact targets."""
     draws: int = 4
     """Places of the flow that are learned from each sample in a step: object and instruction are
     encoded once for all of them."""
@@ -75,12 +73,11 @@ def flow_times(count: tuple[int, int], spread: str, like: Tensor) -> Tensor:
 def on_the_way(end: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
     """States of rectified flow and their velocities, both [B, K, D].
 
-    From fresh noise x0 for each place in time t [B, K] straight to the end x1 [B, D]: the state is
-    (1 - t) x0 + t x1, its velocity x1 - x0 (Liu et al., "Flow straight and fast", ICLR 2023).
+    From fresh noise for each of the times [B, K] straight to the end [B, D]: see `grasp.flow`.
     """
     ends = end[:, None].expand(-1, times.shape[1], -1)
-    start = torch.randn_like(ends)
-    return torch.lerp(start, ends, times[..., None]), ends - start
+    noise = torch.randn_like(ends)
+    return between(noise, ends, times), ends - noise
 
 
 def flow_loss(velocity: Tensor, true_velocity: Tensor) -> Tensor:
