@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from amt_perception.errors import AmtError
-from amt_perception.grasp.interface import CLOUD_POINTS, Grasps
+from amt_perception.grasp.contact import ContactKernel, contact_places
+from amt_perception.grasp.interface import Grasps
 from amt_perception.grasp.language.tokenizer import tokenize
-from amt_perception.metrics.grasp import CONTACT_DISTANCE_M
-from amt_perception.model.interface import HAND_PARTS, Tensors
+from amt_perception.model.interface import Tensors
 from amt_training.data.batches import spread_over
 from amt_training.data.sampler import PermutationSampler
 from amt_training.functional.sample import GraspSample
 
 ABSENT_PART_M = 1.0
 """Distance of a part that the hand has not, see `GraspSample.distances`."""
+
+
+class GraspDataset(Protocol):
+    """Grasps to learn from."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    def __len__(self) -> int:
+        """How many grasps there are."""
+
+    def sample(self, index: int, epoch: int) -> GraspSample:
+        """A grasp; what chance decides about it is a function of index and epoch."""
 
 
 @dataclass
@@ -36,101 +51,91 @@ class GraspBatch(Tensors):
     token_mask: Tensor
     """[B, L] bool."""
     grasps: Grasps
-    distances: Tensor
-    """[B, 1024, 6] from each point to each part of the hand (m)."""
+    places: Tensor
+    """[B, 6, 4] where each part of the hand touches, see `grasp.contact.contact_places`."""
+    targets: Tensor
+    """[B, 1024, 6] probability of each point to be touched by each part."""
     has_part: Tensor
     """[B, 6] bool: does the hand have it?"""
 
 
-class GraspBatches:
-    """Where a training run gets its batches from: a `trainer.interfaces.BatchSource`.
-
-    All instructions are padded alike, so that every batch has the same shapes.
-    """
+class GraspBatches(Dataset[GraspBatch]):
+    """Where a training run gets its batches from: a `trainer.interfaces.BatchSource`."""
 
     def __init__(
         self,
-        samples: Sequence[GraspSample],
+        grasps: GraspDataset,
+        kernel: ContactKernel,
         batch_size: int,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
+        workers: int = 0,
     ) -> None:
-        """batch_size: of this process. Raises AmtError when the samples fill no batch, or naming
-        one that is not finite, touched nowhere, or of another hand than the first."""
-        self._samples = samples
-        self._sampler = PermutationSampler(len(samples), batch_size, seed, rank, world)
-        self._share = range(rank, len(samples), world)
-        for one in samples:
-            check(one, samples[0])
-        texts = {one.instruction: number for number, one in enumerate(samples)}
-        self._row = {text: row for row, text in enumerate(texts)}
-        self._token_ids, self._token_mask = tokenize(list(texts))
+        """batch_size: of this process; workers: processes that make batches, 0 for this one.
+
+        Raises AmtError when the grasps fill no batch.
+        """
+        self._grasps, self._kernel, self._workers = grasps, kernel, workers
+        self._sampler = PermutationSampler(len(grasps), batch_size, seed, rank, world)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which every sample is seen once."""
+        """Steps in which every grasp is seen once."""
         return self._sampler.steps_per_epoch
 
+    def __getitem__(self, step: int) -> GraspBatch:
+        """The batch of a step. Raises AmtError as `made` does."""
+        epoch = step // self.steps_per_epoch
+        indices = self._sampler.indices(step)
+        return made([self._grasps.sample(int(one), epoch) for one in indices], self._kernel)
+
     def batches(self, first_step: int) -> Iterator[GraspBatch]:
-        """Batches without end for the steps from `first_step` on."""
-        for step in itertools.count(first_step):
-            yield self.batch(self._sampler.indices(step))
-
-    def once(self) -> Iterator[GraspBatch]:
-        """This process's share of the samples once, in order; the last batch may be smaller."""
-        size = self._sampler.batch_size
-        for start in range(0, len(self._share), size):
-            yield self.batch(np.array(self._share[start : start + size]))
-
-    def spread(self, count: int) -> tuple[list[GraspSample], GraspBatch]:
-        """So many samples from all over the set, as they are and as a batch."""
-        chosen = spread_over(len(self._samples), count)
-        return [self._samples[k] for k in chosen], self.batch(chosen)
-
-    def batch(self, numbers: np.ndarray) -> GraspBatch:
-        """The samples of these numbers [B]."""
-        chosen = [self._samples[k] for k in numbers]
-        rows = [self._row[one.instruction] for one in chosen]
-        distances = np.stack([one.distances for one in chosen])
-        return GraspBatch(
-            points=_tensor(np.stack([one.object.points for one in chosen])),
-            normals=_tensor(np.stack([one.object.normals for one in chosen])),
-            token_ids=self._token_ids[rows],
-            token_mask=self._token_mask[rows],
-            grasps=stacked(chosen),
-            distances=_tensor(distances),
-            has_part=torch.from_numpy(distances.min(axis=1) < ABSENT_PART_M),
-        )
+        """Batches without end for the steps from `first_step` on. Raises AmtError as `made` does.
+        """
+        steps = itertools.count(first_step)
+        yield from DataLoader(self, batch_size=None, sampler=steps, num_workers=self._workers)
 
 
-def stacked(samples: Sequence[GraspSample]) -> Grasps:
-    """The grasps of samples of one hand."""
-    return Grasps(
-        *(
-            _tensor(np.stack([getattr(one, name) for one in samples]))
-            for name in ("rotation", "position", "joints", "shape")
-        )
+class HeldOutGrasps:
+    """So many grasps from all over a data set, the same ones each time."""
+
+    def __init__(
+        self, grasps: GraspDataset, kernel: ContactKernel, count: int, batch_size: int
+    ) -> None:
+        """All of them where there are fewer than `count`. Raises AmtError as `made` does."""
+        chosen = spread_over(len(grasps), count)
+        self.samples = [grasps.sample(int(one), 0) for one in chosen]
+        self.batches = [
+            made(self.samples[start : start + batch_size], kernel)
+            for start in range(0, len(self.samples), batch_size)
+        ]
+
+
+def made(samples: list[GraspSample], kernel: ContactKernel) -> GraspBatch:
+    """The batch of B samples of one hand.
+
+    Raises AmtError naming samples whose distances are not finite or that touch nowhere.
+    """
+    points = _stacked([one.object.points for one in samples])
+    distances = _stacked([one.distances for one in samples])
+    token_ids, token_mask = tokenize([one.instruction for one in samples])
+    return GraspBatch(
+        points=points,
+        normals=_stacked([one.object.normals for one in samples]),
+        token_ids=token_ids,
+        token_mask=token_mask,
+        grasps=Grasps(
+            rotation=_stacked([one.rotation for one in samples]),
+            position=_stacked([one.position for one in samples]),
+            joints=_stacked([one.joints for one in samples]),
+            shape=_stacked([one.shape for one in samples]),
+        ),
+        places=contact_places(points, distances),
+        targets=kernel.target(distances, [f"one of {one.object.name}" for one in samples]),
+        has_part=distances.amin(dim=1) < ABSENT_PART_M,
     )
 
 
-def check(sample: GraspSample, first: GraspSample) -> None:
-    """Raises AmtError where a sample would teach nonsense, naming it."""
-    name = f"the grasp of {sample.object.name} ('{sample.instruction}')"
-    shapes = (sample.object.points.shape, sample.object.normals.shape, sample.distances.shape)
-    if shapes != ((CLOUD_POINTS, 3), (CLOUD_POINTS, 3), (CLOUD_POINTS, len(HAND_PARTS))):
-        raise AmtError(f"{name} has points, normals and distances of {shapes}; make it anew")
-    if sample.joints.shape != first.joints.shape:
-        raise AmtError(
-            f"{name} has joints of shape {sample.joints.shape}, the first one of the set "
-            f"{first.joints.shape}; a set is of one hand"
-        )
-    for what in ("rotation", "position", "joints", "shape", "distances"):
-        if not np.isfinite(getattr(sample, what)).all():
-            raise AmtError(f"{name} has {what} that are not finite; leave it out or make it anew")
-    if sample.distances.min() > CONTACT_DISTANCE_M:
-        raise AmtError(f"{name} touches its object nowhere; leave it out or make it anew")
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+def _stacked(arrays: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays).astype(np.float32))

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from amt_perception.errors import AmtError
-from amt_perception.grasp.contact import contact_places
 from amt_perception.grasp.grasp_model import GraspModel
 from amt_perception.grasp.interface import GraspContext, Grasps
 from amt_perception.metrics.classification import Decisions
@@ -39,15 +38,17 @@ NEAR = 0.05
 class ValidationSettings:
     """How a model is judged while it is trained."""
 
+    samples: int = 256
+    """Held-out ones, always the same."""
     grasps: int = 8
-    """Drawn for each held-out sample; the one that is nearest to the truth counts."""
+    """Drawn for each; the one that is nearest to the truth counts."""
     steps: int = 20
     """Of the flow."""
 
     def __post_init__(self) -> None:
         """Raises AmtError for what cannot be, naming the keys."""
-        if min(self.grasps, self.steps) < 1:
-            raise AmtError("grasp.validation.grasps and steps must be at least 1")
+        if min(self.samples, self.grasps, self.steps) < 1:
+            raise AmtError("grasp.validation.samples, grasps and steps must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -90,19 +91,13 @@ class FunctionalGraspTask(nn.Module):
         language = self.model.language_encoder(batch.token_ids, batch.token_mask)
         return self.model.context(batch.points, batch.normals, language)
 
-    def targets(self, batch: GraspBatch) -> Tensor:
-        """[B, 1024, 6] probabilities of contact that are learned."""
-        names = [f"sample {number} of the batch" for number in range(len(batch.points))]
-        return self.model.kernel.target(batch.distances, names)
-
     def _contact(self, context: GraspContext, batch: GraspBatch) -> tuple[Tensor, Tensor]:
         far = self.settings.loss.far
-        return contact_loss(context.contact_logits, self.targets(batch), batch.has_part, far)
+        return contact_loss(context.contact_logits, batch.targets, batch.has_part, far)
 
     def _flow(self, context: GraspContext, batch: GraspBatch) -> Tensor:
         settings = self.settings.loss
-        places = contact_places(batch.points, batch.distances)
-        end = self.model.flow_state(batch.grasps, places)
+        end = self.model.flow_state(batch.grasps, batch.places)
         times = flow_times((len(end), settings.draws), settings.time, end)
         state, true_velocity = on_the_way(end, times)
         return flow_loss(self.model.velocity(state, times, context), true_velocity)
@@ -123,6 +118,7 @@ class FunctionalGraspTask(nn.Module):
         with torch.random.fork_rng(devices):
             torch.manual_seed(0)
             for batch in batches:
+                batch = batch.to(device)
                 context = self.context(batch)
                 contact, excess = self._contact(context, batch)
                 terms = {"contact_excess": excess, "flow": self._flow(context, batch)}
@@ -131,7 +127,7 @@ class FunctionalGraspTask(nn.Module):
                     losses.setdefault(name, []).append(value.float())
                 found.append(_numpy(context.contact_logits.float().sigmoid()))
                 absent = ~batch.has_part[:, None]
-                truth.append(_numpy(self.targets(batch).masked_fill(absent, torch.nan)))
+                truth.append(_numpy(batch.targets.masked_fill(absent, torch.nan)))
                 errors.append(self._errors(self.draw(context), batch.grasps))
         means = {name: float(torch.stack(values).mean()) for name, values in losses.items()}
         nearest = GraspErrors(*(np.concatenate(one) for one in zip(*errors, strict=True)))
