@@ -49,9 +49,7 @@ class Closing:
         self._first_joint = {f: hand.dome_joints[f] - JOINTS_PER_FINGER + 1 for f in FINGERS}
         self._reach = self._stretched_reach()
 
-    def close(
-        self, start: Configuration, end: Array, fingers: Iterable[str] = FINGERS
-    ) -> Closed:
+    def close(self, start: Configuration, end: Array, fingers: Iterable[str] = FINGERS) -> Closed:
         """Move fingers from `start` towards joints end [16] (rad) until they touch.
 
         They stop at each other and at the palm, too. A finger that meets nothing arrives at `end`;

@@ -29,9 +29,7 @@ def part_distances(hand: HandModel, configuration: Configuration, points: Array)
     in_palm = (points - configuration.position) @ configuration.rotation
     distances = np.full((len(points), len(PARTS)), np.inf)
     poses = hand(configuration.joints).shape_poses
-    for shape, link, (rotation, position) in zip(
-        hand.shapes, hand.shape_links, poses, strict=True
-    ):
+    for shape, link, (rotation, position) in zip(hand.shapes, hand.shape_links, poses, strict=True):
         column = distances[:, PARTS.index(part_of_link(link))]
         distance, _ = shape.signed_distance((in_palm - position) @ rotation)
         np.minimum(column, distance, out=column)

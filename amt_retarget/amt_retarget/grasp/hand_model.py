@@ -105,7 +105,9 @@ class HandModel:
         palm = model.frames[model.getFrameId(robot.palm_frame)]
         self._to_palm = palm.placement.inverse()
 
-        self.shape_links = [model.frames[item.parentFrame].name for item in geometry.geometryObjects]
+        self.shape_links = [
+            model.frames[item.parentFrame].name for item in geometry.geometryObjects
+        ]
         self._placements = [item.placement for item in geometry.geometryObjects]
         self.shapes: list[Shape] = [read_shape(item) for item in geometry.geometryObjects]
         self.shape_joints = [int(item.parentJoint) for item in geometry.geometryObjects]

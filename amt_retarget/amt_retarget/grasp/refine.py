@@ -147,7 +147,7 @@ class GraspRefiner:
 
     def _open(self, touching: Configuration) -> tuple[Configuration, float]:
         """The hand before the grasp, and the deepest penetration on the straight way from there."""
-        ways = []
+        ways: list[tuple[float, int, Configuration]] = []
         for opening in OPENINGS_RAD:
             open_joints = self._opened(touching.joints, opening)
             for retreat in RETREATS_M:

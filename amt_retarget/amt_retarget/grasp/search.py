@@ -50,7 +50,7 @@ CLOSING_RATES = (0.7, 1.0)
 
 WIDEST_PINCH_M = 0.07
 PINCH_TURNS = 6
-PINCH_FINGERS = (("index",), ("index", "middle"), ("middle", "ring"), ("index", "middle", "ring"))
+PINCH_FINGERS = (("index", "middle"), ("middle", "ring"), ("index", "middle", "ring"))
 FINGER_SPACING_M = (0.028, 0.04)
 """Bounds of the distance between neighbouring fingertips; a finger is 27.5 mm wide."""
 PINCH_MIDDLE_M = np.array([0.085, 0.0, 0.03])
@@ -165,8 +165,7 @@ class GraspSearch:
     def _moved_in(
         self, far: Configuration, forward: Array, random: np.random.Generator
     ) -> Configuration | None:
-        """A hand moved along a direction [3] until it nearly touches; None where that is too early.
-        """
+        """A hand moved along a direction [3] until it nearly touches; None if that is too early."""
         state = self._hand(far.joints)
         left = PALM_GAP_M + random.uniform(0.0, 0.006)
         way = 0.0
@@ -223,8 +222,9 @@ class GraspSearch:
 
         middle = 0.5 * (thumb.point + other.point)
         idle = STRAIGHT_RAD if random.random() < 0.5 else CURLED_RAD
-        joints = [PINCH_OPEN_RAD if finger in contacts else idle for finger in FINGERS[:3]]
-        joints = np.clip(np.ravel([*joints, PINCH_OPEN_THUMB_RAD]), self._hand.lower, self._hand.upper)
+        postures = [PINCH_OPEN_RAD if finger in contacts else idle for finger in FINGERS[:3]]
+        joints = np.ravel([*postures, PINCH_OPEN_THUMB_RAD])
+        joints = np.clip(joints, self._hand.lower, self._hand.upper)
         start = Configuration(rotation, middle - rotation @ PINCH_MIDDLE_M, joints)
         if self._depth(start, self._base) > DEEPEST_M:
             return None
