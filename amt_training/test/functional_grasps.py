@@ -1,17 +1,19 @@
 """A small functional set whose grasps are drawn by chance, for tests that need no simulator."""
 
+import json
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from amt_training.functional.catalogue import FAMILIES
-from amt_training.functional.dataset import DESCRIPTION, describe
-from amt_training.functional.objects import drawn_object
+from amt_training.functional.dataset import DESCRIPTION, HAND
+from amt_training.functional.objects import Listed, drawn_object
 from amt_training.functional.storage import StoredGrasps, write_grasps
 
 
 def stored_grasps(family="mug", number=0, count=4):
     """An object with grasps that nobody tried; distances are those to random points."""
-    one = drawn_object(FAMILIES[family], number, seed=0)
+    one = drawn_object(Listed(FAMILIES[family], number), seed=0)
     random = np.random.default_rng([7, number, *family.encode()])
     near = one.points[random.integers(len(one.points), size=(count, 6))]
     distances = np.linalg.norm(one.points[None, :, None] - near[:, None], axis=-1)
@@ -44,7 +46,7 @@ def stored_grasps(family="mug", number=0, count=4):
 def write_set(folder, objects=(("mug", 0), ("screwdriver", 0), ("pan", 0), ("knife", 0))):
     """A folder as `python -m amt_training.functional generate` leaves it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / DESCRIPTION).write_text(describe(seed=0))
+    (folder / DESCRIPTION).write_text(json.dumps({"hand": HAND}))
     for family, number in objects:
         stored = stored_grasps(family, number)
         split = FAMILIES[family].split

@@ -17,9 +17,10 @@ from amt_training.functional.instructions import (
     instructions_for,
 )
 from amt_training.functional.objects import (
+    Listed,
     drawn_object,
+    listed_objects,
     mesh_object,
-    object_names,
     share_on_part,
 )
 from amt_training.synthetic.objects.surface import Surface
@@ -28,9 +29,13 @@ _FOLDER = Path(__file__).resolve().parents[3]
 SHARED = Path(os.environ.get("AMT_SHARED_DATA", _FOLDER / "shared" / "data"))
 
 
+def drawn(name, number=0, seed=0):
+    return drawn_object(Listed(FAMILIES[name], number), seed)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_points_lie_outside_on_the_surface_and_every_part_has_some(name):
-    one = drawn_object(FAMILIES[name], 1, seed=3)
+    one = drawn(name, 1, seed=3)
     surface = Surface(one.vertices, one.faces)
     assert one.points.shape == one.normals.shape == (1024, 3) and one.points.dtype == np.float32
     assert np.abs(surface.distance(one.points)[0]).max() < 1e-5
@@ -42,8 +47,7 @@ def test_points_lie_outside_on_the_surface_and_every_part_has_some(name):
 
 
 def test_the_same_numbers_give_the_same_object_and_others_another():
-    mug = FAMILIES["mug"]
-    first, again, other = (drawn_object(mug, *key) for key in ((0, 1), (0, 1), (1, 1)))
+    first, again, other = (drawn("mug", *key) for key in ((0, 1), (0, 1), (1, 1)))
     assert np.array_equal(first.points, again.points)
     assert np.array_equal(first.point_part, again.point_part)
     assert first.name == "mug_00" and other.name == "mug_01"
@@ -51,20 +55,20 @@ def test_the_same_numbers_give_the_same_object_and_others_another():
 
 
 def test_parts_are_where_a_person_would_look_for_them():
-    mug = drawn_object(FAMILIES["mug"], 0, seed=0)
+    mug = drawn("mug")
     where = {name: mug.points[mug.point_part == i] for i, name in enumerate(mug.part_names)}
     assert where["handle"][:, 0].min() > where["body"][:, 0].mean()
     assert where["rim"][:, 2].min() > where["body"][:, 2].max() - 0.001
-    hammer = drawn_object(FAMILIES["hammer"], 0, seed=0)
+    hammer = drawn("hammer")
     assert hammer.part_names == ("handle", "head")
-    plate = drawn_object(FAMILIES["plate"], 0, seed=0)
+    plate = drawn("plate")
     reach = np.linalg.norm(plate.points[:, :2], axis=1)
     rim = plate.point_part == plate.part_names.index("rim")
     assert reach[rim].min() >= reach[~rim].max() > 0.05
 
 
 def test_share_on_part_counts_contacts():
-    mug = drawn_object(FAMILIES["mug"], 0, seed=0)
+    mug = drawn("mug")
     handle = mug.point_part == mug.part_names.index("handle")
     contacts = np.vstack([mug.points[handle][:3], mug.points[~handle][:1]])
     assert share_on_part(mug, "handle", contacts) == 0.75
@@ -81,8 +85,8 @@ def test_held_out_families_have_parts_that_training_names():
         for family in families_of(split):
             assert set(family.part_names) <= trained, family.name
     assert {f.name for f in families_of("test") if f.hard} == {"hammer", "plate", "big_box"}
-    listed = list(object_names(2))
-    assert len({name for name, _, _ in listed}) == len(listed) == 2 * len(FAMILIES)
+    listed = listed_objects(2)
+    assert len({one.name for one in listed}) == len(listed) == 2 * len(FAMILIES)
     with pytest.raises(AmtError, match="'all'"):
         families_of("all")
 

@@ -148,7 +148,7 @@ def test_samples_are_functions_of_seed_epoch_and_index(folder):
 def test_mistakes_are_one_sentence(folder, tmp_path):
     with pytest.raises(AmtError, match=r"python -m amt_training.functional generate"):
         FunctionalGrasps(tmp_path, "train", "allegro")
-    with pytest.raises(AmtError, match="not of 'mano'"):
+    with pytest.raises(AmtError, match="another hand than 'mano'"):
         FunctionalGrasps(folder, "train", "mano")
     with pytest.raises(AmtError, match="not 'all'"):
         FunctionalGrasps(folder, "all", "allegro")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from amt_training.functional.sample import GraspObject, GraspSample
 from amt_training.functional.storage import read_grasps
 
 HAND = "allegro"
+"""Whose grasps `python -m amt_training.functional` finds."""
 DESCRIPTION = "set.json"
 JITTER_M = 0.0005
 """Standard deviation of a point's place."""
@@ -47,7 +47,7 @@ class FunctionalGrasps:
         if not path.is_file():
             raise AmtError(f"{folder} holds no functional set: {HOW_TO_MAKE}")
         if hand != read_annotations(path).get("hand"):
-            raise AmtError(f"{folder} holds grasps of the hand {HAND}, not of '{hand}'")
+            raise AmtError(f"{folder} holds grasps of another hand than '{hand}'; {HOW_TO_MAKE}")
         self.name = f"functional {part}"
         self._seed, self._part = seed, part
         self._stored = [read_grasps(file) for file in sorted((folder / part).glob("*.safetensors"))]
@@ -127,8 +127,3 @@ def augmented(sample: GraspSample, random: np.random.Generator) -> GraspSample:
         position=(turn @ sample.position - middle).astype(np.float32),
         distances=sample.distances[chosen],
     )
-
-
-def describe(seed: int) -> str:
-    """What DESCRIPTION holds."""
-    return json.dumps({"hand": HAND, "seed": seed}, indent=2) + "\n"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -25,19 +25,29 @@ _OUTSIDE_M = 1e-4
 _CANDIDATES = 4 * CLOUD_POINTS
 
 
-def object_names(count: int) -> Iterator[tuple[str, Family, int]]:
-    """Name, family and number of `count` objects of every family, the families in turn."""
-    for number in range(count):
-        for family in FAMILIES.values():
-            yield f"{family.name}_{number:02d}", family, number
+class Listed(NamedTuple):
+    """An object of the set before it is drawn."""
+
+    family: Family
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Such as mug_07."""
+        return f"{self.family.name}_{self.number:02d}"
 
 
-def drawn_object(family: Family, number: int, seed: int) -> GraspObject:
-    """An object of a family by its number. The same arguments give the same object."""
-    random = np.random.default_rng([seed, number, *family.name.encode()])
+def listed_objects(count: int) -> list[Listed]:
+    """`count` objects of every family, the families in turn."""
+    return [Listed(family, number) for number in range(count) for family in FAMILIES.values()]
+
+
+def drawn_object(listed: Listed, seed: int) -> GraspObject:
+    """The object itself. The same seed gives the same one."""
+    family = listed.family
+    random = np.random.default_rng([seed, listed.number, *family.name.encode()])
     scale = random.uniform(*SCALE)
-    one = assembled(f"{family.name}_{number:02d}", family.name, family.draw(random))
-    return grasp_object(one, family, scale)
+    return grasp_object(assembled(listed.name, family.name, family.draw(random)), family, scale)
 
 
 def mesh_object(path: Path) -> GraspObject:
