@@ -8,6 +8,7 @@ no sample: therefore the sphere inside every shape is tested against the object'
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ class Clearance:
         ends = np.searchsorted(pairs.shapes, np.arange(len(self._hand.shapes) + 1))
         nearest = [
             start + np.argsort(pairs.distances[start:end], kind="stable")[:ROWS_PER_SHAPE]
-            for start, end in zip(ends[:-1], ends[1:], strict=True)
+            for start, end in pairwise(ends)
         ]
         samples = self._surface.points[pairs.samples[np.concatenate(nearest)]]
         samples = (samples - configuration.position) @ configuration.rotation

@@ -49,7 +49,10 @@ CLOSING_RATES = (0.7, 1.0)
 """Bounds of the share of its way to the limit that a joint goes where nothing is met."""
 
 WIDEST_PINCH_M = 0.07
-PINCH_TURNS = 6
+PINCH_TURNS, PINCH_TRIES = 12, 3
+"""Directions to come from that are looked at, and tried."""
+TILT_RAD = 0.3
+"""Standard deviation of the palm's turn about the line of the fingertips."""
 PINCH_FINGERS = (("index", "middle"), ("middle", "ring"), ("index", "middle", "ring"))
 FINGER_SPACING_M = (0.028, 0.04)
 """Bounds of the distance between neighbouring fingertips; a finger is 27.5 mm wide."""
@@ -189,38 +192,56 @@ class GraspSearch:
             return None
         if random.random() < 0.5:
             thumb, other = other, thumb
+        upward = unit(other.point - thumb.point + 1e-6 * other.normal)
+        aside = unit(np.cross(upward, np.eye(3)[np.argmin(np.abs(upward))]))
         fingers = PINCH_FINGERS[random.integers(len(PINCH_FINGERS))]
-        for angle in random.uniform(0.0, 2.0 * np.pi, PINCH_TURNS):
-            rough = self._pinch_place(thumb, other, fingers, angle, random)
+        turns = Rotation.from_rotvec(random.uniform(0.0, 2.0 * np.pi, (PINCH_TURNS, 1)) * upward)
+        touches = [
+            (lateral, self._finger_contacts(other, fingers, lateral, upward, random))
+            for lateral in turns.apply(aside)
+        ]
+        # Rather where more fingers find something to touch.
+        touches.sort(key=lambda touch: -len(touch[1]))
+        for lateral, contacts in touches[:PINCH_TRIES]:
+            rotation = np.column_stack([np.cross(lateral, upward), lateral, upward])
+            tilt = Rotation.from_rotvec(random.normal(0.0, TILT_RAD) * lateral).as_matrix()
+            rough = self._pinch_place(thumb, contacts, tilt @ rotation, random)
             if rough is not None:
                 return rough
         return None
 
+    def _finger_contacts(
+        self,
+        other: Contact,
+        fingers: tuple[str, ...],
+        lateral: Array,
+        upward: Array,
+        random: np.random.Generator,
+    ) -> dict[str, Contact]:
+        """What fingers side by side along lateral [3] touch around the point opposite the thumb."""
+        offsets = np.array([FINGER_ORDER[finger] for finger in fingers])
+        offsets = self._mirror * random.uniform(*FINGER_SPACING_M) * (offsets - offsets.mean())
+        points = other.point + offsets[:, None] * lateral
+        nearest = self._surface.nearest(points)
+        places, normals = self._surface.points[nearest], self._surface.normals[nearest]
+        found = (np.linalg.norm(places - points, axis=1) < SNAP_M) & (normals @ upward > -OPPOSED)
+        return {
+            finger: Contact(places[i], normals[i]) for i, finger in enumerate(fingers) if found[i]
+        }
+
     def _pinch_place(
         self,
         thumb: Contact,
-        other: Contact,
-        fingers: tuple[str, ...],
-        angle: float,
+        fingers: dict[str, Contact],
+        rotation: Array,
         random: np.random.Generator,
     ) -> Configuration | None:
-        """Palm and joints for one direction to come from, an angle about the line of the pinch."""
-        upward = unit(other.point - thumb.point + 1e-6 * other.normal)
-        aside = unit(np.cross(upward, np.eye(3)[np.argmin(np.abs(upward))]))
-        lateral = Rotation.from_rotvec(angle * upward).apply(aside)
-        tilt = Rotation.from_rotvec(random.normal(0.0, 0.3) * lateral).as_matrix()
-        rotation = tilt @ np.column_stack([np.cross(lateral, upward), lateral, upward])
-        offsets = np.array([FINGER_ORDER[finger] for finger in fingers])
-        offsets = self._mirror * random.uniform(*FINGER_SPACING_M) * (offsets - offsets.mean())
-        contacts = {"thumb": thumb}
-        for finger, offset in zip(fingers, offsets, strict=True):
-            contact = self._contact_near(other.point + offset * lateral, upward)
-            if contact is not None:
-                contacts[finger] = contact
-        if len(contacts) < 2:
+        """Palm and joints that bring the fingertips to contacts, about at a rotation [3, 3]."""
+        if not fingers:
             return None
-
-        middle = 0.5 * (thumb.point + other.point)
+        contacts = {"thumb": thumb, **fingers}
+        tips = np.mean([contact.point for contact in fingers.values()], axis=0)
+        middle = 0.5 * (thumb.point + tips)
         idle = STRAIGHT_RAD if random.random() < 0.5 else CURLED_RAD
         postures = [PINCH_OPEN_RAD if finger in contacts else idle for finger in FINGERS[:3]]
         joints = np.ravel([*postures, PINCH_OPEN_THUMB_RAD])
@@ -252,14 +273,6 @@ class GraspSearch:
         if depths[nearest] > WIDEST_PINCH_M:
             return None
         return Contact(surface.points[nearest], surface.normals[nearest])
-
-    def _contact_near(self, point: Array, upward: Array) -> Contact | None:
-        """The object's surface at a point [3], if it looks upwards there."""
-        index = int(self._surface.nearest(point[None])[0])
-        place, normal = self._surface.points[index], self._surface.normals[index]
-        if np.linalg.norm(place - point) > SNAP_M or normal @ upward < -OPPOSED:
-            return None
-        return Contact(place, normal)
 
     def _depth(self, configuration: Configuration, shapes: slice | NDArray[np.int64]) -> float:
         """Deepest penetration of the object by some of the hand's shapes (m); 0 for none."""
