@@ -31,14 +31,17 @@ VIEW_WIDTH, HEIGHT = 480, 480
 WIDTH = 2 * VIEW_WIDTH
 FIELD_OF_VIEW = 30.0
 """Of the camera, degrees (MuJoCo's fovy)."""
-SIDES = (60.0, -60.0)
-"""Of the two views: degrees about z from the direction in which the palm looks."""
+SIDES = (70.0, -110.0)
+"""Directions of sight: degrees about z from where the palm looks. One is from behind its one side,
+the other from before its other side."""
+LEVEL = 0.4
+"""Length of a direction's horizontal part from which on it tells a side."""
 ELEVATION = -18.0
 MARGIN = 1.15
 PALM_CORNERS = np.array([[0.0, y, z] for y in (-0.06, 0.06) for z in (-0.095, 0.05)])
 """[4, 3] of the palm in palm_link (m): a picture holds them."""
 
-ARROW_M, ARROW_RADIUS_M = 0.07, 0.004
+ARROW_M, ARROW_RADIUS_M = 0.05, 0.005
 ARROW_COLOUR = (0.86, 0.10, 0.18, 1.0)
 TEXT_COLOUR, TEXT_SIZE = (40, 44, 52), 24
 HELD_COLOUR, LOST_COLOUR = (24, 128, 56), (190, 24, 36)
@@ -61,6 +64,7 @@ class TrialFilm:
         self._model = trial.model
         self._model.vis.global_.offwidth, self._model.vis.global_.offheight = VIEW_WIDTH, HEIGHT
         self._model.vis.global_.fovy = FIELD_OF_VIEW
+        self._thing = thing
         self._lifts = isinstance(trial, LiftTrial)
         self._cameras = [self._camera(side, thing, grasp) for side in SIDES]
         self._calls = 0
@@ -121,10 +125,9 @@ class TrialFilm:
         seen = np.concatenate([thing.vertices, palm])
         if self._lifts:
             seen = np.concatenate([seen, seen + LIFT])
-        # Of a palm that looks up or down the fingers tell where they point.
-        level = max(
-            grasp.rotation[:, 0], grasp.rotation[:, 2], key=lambda axis: np.hypot(*axis[:2])
-        )
+        level = grasp.rotation[:, 0]
+        if np.hypot(*level[:2]) < LEVEL:  # it looks up or down: go by where its fingers point
+            level = grasp.rotation[:, 2]
         camera = self._mujoco.MjvCamera()
         camera.azimuth = np.degrees(np.arctan2(level[1], level[0])) + side
         camera.elevation = ELEVATION
@@ -142,18 +145,21 @@ class TrialFilm:
         return self._renderer.render()
 
     def _draw_push(self, data: mujoco.MjData) -> None:
-        """An arrow that ends at the object's centre of mass where a force acts on it."""
+        """An arrow at the side of the object that a force pushes on, towards its centre of mass."""
         body = self._model.body(OBJECT).id
         force = data.xfrc_applied[body, :3]
         size = float(np.linalg.norm(force))
         if size == 0.0:
             return
+        direction = force / size
+        vertices = self._thing.vertices @ data.xmat[body].reshape(3, 3).T + data.xpos[body]
+        depth = np.max((data.xipos[body] - vertices) @ direction)
+        end = data.xipos[body] - depth * direction
         scene, arrow = self._renderer.scene, self._mujoco.mjtGeom.mjGEOM_ARROW
         geom = scene.geoms[scene.ngeom]
         colour = np.array(ARROW_COLOUR, np.float32)
         self._mujoco.mjv_initGeom(geom, arrow, np.zeros(3), np.zeros(3), np.eye(3).ravel(), colour)
-        end = data.xipos[body]
-        start = end - ARROW_M / size * force
+        start = end - ARROW_M * direction
         self._mujoco.mjv_connector(geom, arrow, ARROW_RADIUS_M, start, end)
         scene.ngeom += 1
 
