@@ -9,7 +9,7 @@ import numpy as np
 from amt_retarget.grasp.contact_parts import part_distances, part_of_link
 from amt_retarget.grasp.refine import GraspRefiner
 from amt_retarget.grasp.search import GraspSearch
-from amt_retarget.simulation.grasp_trial import TrialObject, TrialResult, try_grasp
+from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject, TrialResult
 from numpy.random import Generator
 from scipy.spatial import KDTree
 
@@ -81,8 +81,8 @@ class GraspFinder:
             grasp = None if rough is None else self._refiner.refine(rough)
             if grasp is None or not self._promising(grasp, part):
                 continue
-            trial = try_grasp(self._robot, self._trial_object, grasp)
-            if not trial.held:
+            trial = self._tried(grasp)
+            if trial is None or not trial.held:
                 continue
             held += 1
             on_part = share_on_part(self._one, part, trial.contact_points)
@@ -96,9 +96,17 @@ class GraspFinder:
         return part_distances(self._hand, place, self._one.points.astype(float))
 
     @cached_property
-    def _trial_object(self) -> TrialObject:
+    def _trial(self) -> GraspTrial:
         # Made when the first grasp is tried: taking an object apart takes seconds.
-        return TrialObject.from_mesh(self._one.vertices, self._one.faces)
+        thing = TrialObject.from_mesh(self._one.vertices.astype(float), self._one.faces)
+        return GraspTrial(self._robot, thing)
+
+    def _tried(self, grasp: RobotGrasp) -> TrialResult | None:
+        trial = self._trial
+        try:
+            return trial.run(grasp)
+        except RetargetError:  # the physics diverged: not a grasp to learn from
+            return None
 
     def _promising(self, grasp: RobotGrasp, part: str) -> bool:
         """Is it worth a trial?"""
