@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from amt_retarget.grasp.contact_parts import part_distances, part_of_link
-from amt_retarget.grasp.refine import GraspRefiner
-from amt_retarget.grasp.search import GraspSearch
-from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject, TrialResult
 from numpy.random import Generator
 from scipy.spatial import KDTree
 
@@ -18,10 +14,14 @@ from amt_perception.grasp.interface import CLOUD_POINTS
 from amt_perception.model.interface import HAND_PARTS
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.configuration import Configuration
+from amt_retarget.grasp.contact_parts import part_distances, part_of_link
 from amt_retarget.grasp.hand_model import HandModel
+from amt_retarget.grasp.refine import GraspRefiner
 from amt_retarget.grasp.retargeter import RobotGrasp
+from amt_retarget.grasp.search import GraspSearch
 from amt_retarget.grasp.surface import ObjectSurface
 from amt_retarget.robot.robot import Robot
+from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject, TrialResult
 from amt_training.functional.objects import share_on_part
 from amt_training.functional.sample import GraspObject
 from amt_training.functional.storage import JOINTS, StoredGrasps
@@ -29,8 +29,6 @@ from amt_training.synthetic.objects.surface import Surface
 
 LEAST_ON_PART = 0.8
 """Share of the contacts that are on the part that was asked for."""
-LEAST_LINKS = 3
-"""Links of the hand that touch, the thumb's and another finger's among them."""
 MOST_PENETRATION_M = 0.002
 MOST_ON_THE_WAY_M = 0.003
 """Penetration on the straight way from the pre-grasp."""
@@ -113,8 +111,7 @@ class GraspFinder:
         fingers = {part_of_link(link) for link in grasp.contacts}
         points = np.array([contact.point for contact in grasp.contacts.values()])
         return (
-            len(grasp.contacts) >= LEAST_LINKS
-            and "thumb" in fingers
+            "thumb" in fingers
             and len(fingers - {"thumb", "palm"}) > 0
             and grasp.penetration <= MOST_PENETRATION_M
             and grasp.approach_penetration <= MOST_ON_THE_WAY_M
