@@ -9,6 +9,7 @@ import numpy as np
 from amt_perception.grasp.object_input import ObjectCloud, load_object
 from amt_perception.grasp.predictor import TOUCHES, GraspPredictor, GraspProposal
 from amt_perception.grasp.sample.arguments import Options
+from amt_perception.grasp.sample.contact_picture import draw_contact
 from amt_perception.grasp.sample.sheet import Tile, draw_sheet, draw_tile
 from amt_perception.hand.joints import Side
 from amt_perception.model.interface import HAND_PARTS
@@ -39,23 +40,21 @@ def run(options: Options) -> None:
     print(heading)
     for note in predictor.notes(cloud, options.instruction):
         print(f"note: {note}")
-    contact = predictor.contact_map(cloud, options.instruction)
     side = Side[predictor.config.side.upper()]
     with atomic_folder(options.out) as folder:
         if predictor.config.hand == "mano":
-            picture, tiles = _person(cloud, proposals, contact, side)
+            tiles = _person(cloud, proposals, side)
         else:
-            picture, tiles = _robot(cloud, proposals, contact, side, folder)
+            tiles = _robot(cloud, proposals, side, folder)
         for rank, tile in enumerate(tiles, start=1):
             draw_tile(folder / f"grasp_{rank}.png", tile, heading)
-        draw_sheet(folder / "grasps.png", picture, tiles, heading)
+        contact = draw_contact(cloud, predictor.contact_map(cloud, options.instruction))
+        draw_sheet(folder / "grasps.png", contact, tiles, heading)
     print(f"wrote {options.out / 'grasps.png'}, and every grasp's own files beside it")
 
 
-def _person(
-    cloud: ObjectCloud, proposals: list[GraspProposal], contact: np.ndarray, side: Side
-) -> tuple[np.ndarray, list[Tile]]:
-    """Grasps of a person's hand: prints the table; gives the contact map's picture, and tiles."""
+def _person(cloud: ObjectCloud, proposals: list[GraspProposal], side: Side) -> list[Tile]:
+    """Grasps of a person's hand: prints the table."""
     from amt_perception.grasp.sample.mano_pictures import ManoPictures
 
     pictures = ManoPictures(cloud, side)
@@ -64,17 +63,16 @@ def _person(
     for rank, proposal in enumerate(proposals, start=1):
         print(LINE.format(rank, _score(proposal), _touches(proposal)))
         tiles.append(Tile(pictures.grasp(proposal), _title(rank, proposal), _touches(proposal)))
-    return pictures.contact(contact), tiles
+    return tiles
 
 
 def _robot(
     cloud: ObjectCloud,
     proposals: list[GraspProposal],
-    contact: np.ndarray,
     side: Side,
     folder: Path,
-) -> tuple[np.ndarray, list[Tile]]:
-    """Grasps of the Allegro hand, refined: as `_person`, and saves each grasp."""
+) -> list[Tile]:
+    """Grasps of the Allegro hand, made to touch: prints the table and saves each."""
     from amt_perception.grasp.sample.robot_grasps import load_robot, refined, save
     from amt_perception.grasp.sample.robot_pictures import RobotPictures
 
@@ -92,7 +90,7 @@ def _robot(
             caption = f"{links} links touch, {depth} deep"
             tiles.append(Tile(pictures.grasp(grasp), _title(rank, proposal), caption))
             save(folder / f"grasp_{rank}.npz", robot, cloud, grasp)
-        return pictures.contact(contact), tiles
+    return tiles
 
 
 def _title(rank: int, proposal: GraspProposal) -> str:
