@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from amt_perception.camera.intrinsics import Intrinsics
 from amt_perception.hand.generic import generic_hand
 from amt_perception.hand.joints import Side
+from amt_training.synthetic.__main__ import main
 from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.scene import (
@@ -28,6 +29,8 @@ from amt_training.synthetic.scene import (
 )
 from amt_training.synthetic.settings import WorldSettings
 
+SMALL = WorldSettings(train=4, val=3, objects=(2, 2, 2), width=320, height=240)
+"""Scenes with a right, a left, both hands, and a left one."""
 SKIN = (200, 150, 120)
 ELBOW = np.array([0.0, 0.25, 0.05])
 
@@ -118,3 +121,12 @@ def draw(moment: Moment, camera: Intrinsics, library: ObjectLibrary) -> Picture:
         cv2.fillConvexPoly(depth, pixels[face], float(depths[face]))
         cv2.fillConvexPoly(mask, pixels[face], number)
     return Picture(image, depth, mask)
+
+
+def command(words):
+    """Run a command in this process; its exit code, or the sentence that it ends with."""
+    try:
+        main([str(word) for word in words])
+    except SystemExit as end:
+        return end.code
+    return 0

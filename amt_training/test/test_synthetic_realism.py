@@ -1,5 +1,6 @@
 """Which hands MediaPipe could find, whether it does, and what might be the reason."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +46,7 @@ def draw():
     lamp = Lamp((-0.3, 0.6, 0.8), (0.5, 0.5, 0.5))
     look = replace(look, backdrop=grey, ambient=(0.55, 0.55, 0.55), lamps=(lamp, look.lamps[1]))
     number = min(library.objects)
-    with WorldRenderer(library, 320, 240) as renderer:
+    with closing(WorldRenderer(library, 320, 240)) as renderer:
 
         def draw(side: Side, distance: float, turn: float, hidden: bool = False) -> Shot:
             orientation = Rotation.from_euler("Y", turn) * Rotation.from_matrix(

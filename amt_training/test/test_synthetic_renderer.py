@@ -1,5 +1,6 @@
 """Drawn moments: things are where they are said to be, looks and faults change the picture."""
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,7 +68,8 @@ def box(middle: np.ndarray) -> Solid:
 
 @pytest.fixture(scope="module")
 def renderer():
-    with WorldRenderer(Library({1: box(np.zeros(3)), 2: box(OFF_CENTRE)}), 320, 240) as renderer:
+    library = Library({1: box(np.zeros(3)), 2: box(OFF_CENTRE)})
+    with closing(WorldRenderer(library, 320, 240)) as renderer:
         yield renderer
 
 

@@ -20,13 +20,15 @@ from amt_training.evaluation.hands import ALIGNMENTS, hand_errors
 from amt_training.evaluation.objects import ObjectErrors, object_errors
 from amt_training.evaluation.predictions import Predictions, Truth
 from amt_training.evaluation.tables import Table
+from amt_training.synthetic.settings import WorldSettings
 
 DEPTHS_M = (0.25, 0.35, 0.5, 0.7, 1.0, 1.5)
 """Edges of the ranges of the true wrist's depth; what lies beyond belongs to the last ones."""
-FOCAL_EDGES = (400.0, 560.0, 640.0, 900.0, 1020.0, 1400.0)
-"""Edges of the ranges of the focal length (pixels at 640 wide)."""
-HELD_OUT_FOCAL = ((560.0, 640.0), (900.0, 1020.0))
-"""Of these, training has seen none."""
+_FOCAL_ENDS = WorldSettings().held_out_focal
+HELD_OUT_FOCAL = tuple(zip(_FOCAL_ENDS[::2], _FOCAL_ENDS[1::2], strict=True))
+"""Ranges of focal lengths (pixels at 640 wide) of which training has seen none."""
+FOCAL_EDGES = tuple(sorted({*WorldSettings().focal, *_FOCAL_ENDS}))
+"""Edges of the ranges of the focal length."""
 CLEAR_SHARE, CLEAR_PX = 0.8, 60.0
 """A hand can be found when so many of its joints can be seen, and its box is so large."""
 CLEAR = f"in plain sight ({CLEAR_SHARE:.0%} of the joints, {CLEAR_PX:g} px)"

@@ -56,7 +56,7 @@ from amt_training.synthetic.scene import Moment
 from amt_training.synthetic.sequences import whole_folder, world_folder, write_scenes
 from amt_training.synthetic.studio import LENSES, Recording, Studio
 
-SUBJECTS = (
+SUBJECT_FOLDERS = (
     "20200709-subject-01", "20200813-subject-02", "20200820-subject-03", "20200903-subject-04",
     "20200908-subject-05", "20200918-subject-06", "20200928-subject-07", "20201002-subject-08",
     "20201015-subject-09", "20201022-subject-10",
@@ -83,8 +83,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the folder. Goes on where it was stopped."""
     if arguments.cameras > len(CAMERAS):
         raise AmtError(f"--cameras is {arguments.cameras}; the most are {len(CAMERAS)}")
-    if arguments.scenes > len(SUBJECTS) * SEQUENCES:
-        raise AmtError(f"--scenes is {arguments.scenes}; the most are {len(SUBJECTS) * SEQUENCES}")
+    if arguments.scenes > len(SUBJECT_FOLDERS) * SEQUENCES:
+        raise AmtError(
+            f"--scenes is {arguments.scenes}; the most are {len(SUBJECT_FOLDERS) * SEQUENCES}"
+        )
     if len(arguments.mesh) > YCB_OBJECTS:
         raise AmtError(f"--mesh names {len(arguments.mesh)} files; the most are {YCB_OBJECTS}")
     settings = world_settings(arguments)
@@ -99,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
         write_calibration(root, studio)
         write_models(root, studio.library)
         write_scenes(job, range(arguments.scenes), arguments.workers, "recordings")
-        write_empty_recordings(root, min(arguments.scenes, len(SUBJECTS)))
+        write_empty_recordings(root, min(arguments.scenes, len(SUBJECT_FOLDERS)))
     print(f"{root}: read it with data=dexycb data.root={root}")
 
 
@@ -117,7 +119,7 @@ class RecordingJob:
 
     def __call__(self, scene: int) -> None:
         """Write it. Raises AmtError when that cannot be done."""
-        side = Side.RIGHT if (scene + scene // len(SUBJECTS)) % 2 == 0 else Side.LEFT
+        side = Side.RIGHT if (scene + scene // len(SUBJECT_FOLDERS)) % 2 == 0 else Side.LEFT
         seed = (self.studio.settings.seed, self.part, scene, _RECORDING)
         recording = self.studio.recording(seed, side)
         if side == Side.LEFT:
@@ -160,15 +162,15 @@ class RecordingJob:
 
 def recording_name(scene: int) -> str:
     """Folder of a scene below the root."""
-    subject = SUBJECTS[scene % len(SUBJECTS)]
-    return f"{subject}/{subject[:8]}_{100000 + scene // len(SUBJECTS)}"
+    subject = SUBJECT_FOLDERS[scene % len(SUBJECT_FOLDERS)]
+    return f"{subject}/{subject[:8]}_{100000 + scene // len(SUBJECT_FOLDERS)}"
 
 
 def write_empty_recordings(root: Path, subjects: int) -> None:
     """Fill the first subjects up to 100 recordings with such as have no frames."""
-    for scene in range(len(SUBJECTS) * SEQUENCES):
+    for scene in range(len(SUBJECT_FOLDERS) * SEQUENCES):
         folder = root / recording_name(scene)
-        if scene % len(SUBJECTS) < subjects and not folder.exists():
+        if scene % len(SUBJECT_FOLDERS) < subjects and not folder.exists():
             with whole_folder(root, folder) as target:
                 meta = _meta(0, 0, [], Side.RIGHT) | {"extrinsics": "", "mano_calib": [_NOBODY]}
                 write_yaml(target / "meta.yml", meta)

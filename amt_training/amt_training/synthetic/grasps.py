@@ -16,7 +16,6 @@ from amt_perception.hand.model_data import HandModelData
 from amt_training.synthetic.clearance import pierced, surface_points
 from amt_training.synthetic.closing import Closing
 from amt_training.synthetic.flesh import (
-    FINGER_JOINTS,
     INDEX,
     PINKY,
     THUMB,
@@ -24,6 +23,14 @@ from amt_training.synthetic.flesh import (
     fingertips,
     hand_rotation,
     palm_directions,
+)
+from amt_training.synthetic.grips import (
+    PINCH_CLOSED,
+    PINCH_OPEN,
+    WRAP_CLOSED,
+    WRAP_OPEN,
+    other_thumb,
+    varied,
 )
 from amt_training.synthetic.objects.shapes import SyntheticObject
 from amt_training.synthetic.objects.surface import Surface
@@ -43,33 +50,6 @@ _THUMB_TRIES = 3
 """Ways to close that a thumb tries which does not reach."""
 _THUMB_M = 0.011
 """Half as thick as a thumb, with some air."""
-
-
-class Posture(NamedTuple):
-    """Degrees: how far a hand is open or closed. Every finger alike."""
-
-    finger: tuple[float, float, float]
-    """Flexion of knuckle, middle and end joint."""
-    thumb: tuple[float, float, float, float, float]
-    """Flexion, abduction and twist of its base, flexion of its two outer joints."""
-
-    def angles(self) -> np.ndarray:
-        """[15, 3] flexion, abduction and twist (rad) of MANO joints 1 to 15."""
-        angles = np.zeros((15, 3))
-        angles[FINGER_JOINTS[INDEX:] - 1, 0] = self.finger
-        angles[FINGER_JOINTS[THUMB] - 1, 0] = self.thumb[0], *self.thumb[3:]
-        angles[FINGER_JOINTS[THUMB, 0] - 1, 1:] = self.thumb[1:3]
-        return np.radians(angles)
-
-
-WRAP_OPEN, WRAP_CLOSED = (
-    Posture((0, 8, 5), (56, 25, 15, 2, 0)),
-    Posture((88, 105, 75), (56, -42, -28, 25, 40)),
-)
-PINCH_OPEN, PINCH_CLOSED = (
-    Posture((15, 25, 12), (40, 14, -15, -5, 5)),
-    Posture((62, 60, 35), (56, -24, -25, 28, 40)),
-)
 
 
 class Place(NamedTuple):
@@ -96,11 +76,11 @@ def grasp(
     flesh = Flesh(data, shape)
     points, normals = _part_samples(target, surface, random)
     if random.random() < _POWER:
-        start, end = _varied(flesh, WRAP_OPEN, WRAP_CLOSED, random)
+        start, end = varied(flesh, WRAP_OPEN, WRAP_CLOSED, random)
         place = _palm_place(flesh, start, points, surface, random)
         idle = np.full(5, random.uniform(0.25, 0.8))
     else:
-        start, end = _varied(flesh, PINCH_OPEN, PINCH_CLOSED, random)
+        start, end = varied(flesh, PINCH_OPEN, PINCH_CLOSED, random)
         last = random.choice([INDEX, INDEX + 1, INDEX + 2, PINKY])
         start, place = _fingertip_place(flesh, start, end, last, points, normals, surface, random)
         idle = np.full(5, random.uniform(0.0, 0.8))
@@ -114,7 +94,7 @@ def grasp(
         skin = flesh.vertices(angles[None], *place)[0]
         if _holds(flesh, surface, skin) and not pierced(skin, data.faces, target, random):
             return flesh.hand(angles, *place, elbow=elbow_of(data.side, *place, random))
-        end = _other_thumb(end, flesh, random)
+        end = other_thumb(end, flesh, random)
     return None
 
 
@@ -150,35 +130,6 @@ def _part_samples(
     points, normals = surface_points(corners, 160, random)
     outer = ~surface.inside(points + 1e-4 * normals)
     return points[outer], normals[outer]
-
-
-def _varied(
-    flesh: Flesh, opened: Posture, closed: Posture, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """[15, 3] angles of a person's own way to open and to close, within the joints' limits."""
-    # Spread of index, middle, ring and pinky; the rest pose is splayed already.
-    spread = np.radians([-2.0, 0.0, 3.0, 9.0]) - random.uniform(-0.03, 0.2) * np.array(
-        [-1.0, -0.2, 0.4, 1.0]
-    )
-    thumb = random.normal(0.0, np.radians([6.0, 5.0, 8.0]))
-    rates = random.normal(1.0, 0.08, (5, 3))
-    both = []
-    for posture, spreads in ((opened, 1.0), (closed, 0.3)):
-        angles = posture.angles()
-        angles[FINGER_JOINTS - 1, 0] *= rates
-        angles[FINGER_JOINTS[INDEX:, 0] - 1, 1] = spreads * spread
-        angles[FINGER_JOINTS[THUMB, 0] - 1] += thumb
-        both.append(np.clip(angles, flesh.limits.lower, flesh.limits.upper))
-    return both[0], both[1]
-
-
-def _other_thumb(end: np.ndarray, flesh: Flesh, random: np.random.Generator) -> np.ndarray:
-    """A closed hand [15, 3] whose thumb goes another way."""
-    joints = FINGER_JOINTS[THUMB] - 1
-    end = end.copy()
-    end[joints[0]] = np.radians(random.uniform((30.0, -45.0, -40.0), (60.0, 0.0, 15.0)))
-    end[joints[1:], 0] = np.radians(random.uniform((0.0, 0.0), (55.0, 70.0)))
-    return np.clip(end, flesh.limits.lower, flesh.limits.upper)
 
 
 def _palm_place(

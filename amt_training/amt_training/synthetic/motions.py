@@ -17,7 +17,8 @@ from amt_training.synthetic.clearance import Body, Surroundings, hand_body
 from amt_training.synthetic.flesh import Flesh
 from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.gestures import gesture
-from amt_training.synthetic.grasps import WRAP_OPEN, elbow_of
+from amt_training.synthetic.grasps import elbow_of
+from amt_training.synthetic.grips import WRAP_OPEN
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.objects.surface import Surface
 from amt_training.synthetic.placing import (

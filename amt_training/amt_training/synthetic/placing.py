@@ -12,7 +12,8 @@ from amt_training.synthetic.clearance import Surroundings, hand_body, object_bod
 from amt_training.synthetic.flesh import Flesh, palm_directions
 from amt_training.synthetic.geometry import hand_mesh
 from amt_training.synthetic.gestures import gesture
-from amt_training.synthetic.grasps import WRAP_OPEN, elbow_of, grasp
+from amt_training.synthetic.grasps import elbow_of, grasp
+from amt_training.synthetic.grips import WRAP_OPEN
 from amt_training.synthetic.objects.library import ObjectLibrary
 from amt_training.synthetic.scene import Hand, Moment, PlacedObject
 

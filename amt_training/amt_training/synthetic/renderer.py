@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -28,6 +26,7 @@ from amt_training.synthetic.scene import (
     Moment,
     Picture,
 )
+from amt_training.synthetic.shadow import in_shadow
 from amt_training.synthetic.solids import add_backdrop, add_body, add_solid
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ MASK_OF = {
 
 
 class WorldRenderer:
-    """Pictures of hands and the objects of a library. A context manager, or `close`.
+    """Pictures of hands and the objects of a library, until `close`.
 
     Raises AmtError when MuJoCo is not installed or finds no OpenGL.
     """
@@ -95,17 +94,6 @@ class WorldRenderer:
         self._option = mujoco.MjvOption()
         self._camera = mujoco.MjvCamera()
 
-    def __enter__(self) -> WorldRenderer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Free the OpenGL context."""
         self._drawing.free()
@@ -134,7 +122,7 @@ class WorldRenderer:
         mask, depth = self._draw_mask()
         behind = look.backdrop
         if look.shadows:
-            behind = _in_shadow(behind, mask, camera, look, float(middle[2]))
+            behind = in_shadow(behind, mask, camera, look, float(middle[2]))
         self._upload("backdrop", behind)
         flags = mujoco.mjtRndFlag
         scene.flags[flags.mjRND_SHADOW] = look.shadows
@@ -302,33 +290,6 @@ class WorldRenderer:
         spec.material("backdrop").emission = 1.0
         spec.material("backdrop").specular = 0.0
         spec.add_material(name="sleeve", specular=0.0, shininess=0.0)
-
-
-def _in_shadow(
-    backdrop: np.ndarray, mask: np.ndarray, camera: Intrinsics, look: Look, depth: float
-) -> np.ndarray:
-    """A backdrop [H, W, 3] with the shadow of what the mask shows, as if it hung behind it.
-
-    depth: of the hands (m). The backdrop is far off; its shadow is painted.
-    """
-    lamp = look.lamps[0]
-    x, y, z = np.array(lamp.direction) / np.linalg.norm(lamp.direction)
-    if z < 0.2:  # it falls out of the picture
-        return backdrop
-    height, width = mask.shape
-    # Lamps are no points: the further the shadow falls, the softer it is. A quarter of the pixels
-    # along each side is enough for it.
-    wall = depth + look.wall
-    nearer, pixels = depth / wall, look.wall * camera.fx / wall
-    shift = pixels * np.array([x, y]) / z + (1.0 - nearer) * np.array([camera.cx, camera.cy])
-    small = (width // 4, height // 4)
-    moved = np.hstack([nearer * np.eye(2), 0.25 * shift[:, None]])
-    covered = cv2.resize((mask > 0).astype(np.float32), small, interpolation=cv2.INTER_AREA)
-    shadow = cv2.warpAffine(covered, moved, small)
-    shadow = cv2.GaussianBlur(shadow, (0, 0), 0.6 + 0.02 * pixels)
-    direct, ambient = np.sum(lamp.colour), np.sum(look.ambient)
-    light = 1.0 - direct / (direct + ambient) * cv2.resize(shadow, (width, height))
-    return (backdrop * light[..., None]).astype(np.uint8)
 
 
 def _metric(buffer: np.ndarray) -> np.ndarray:
