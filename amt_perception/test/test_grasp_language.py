@@ -193,9 +193,9 @@ def test_trained_tensors_come_back(views, tmp_path, monkeypatch):
 
 def test_missing_weights_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(AmtError, match=r"weights of nobody/nothing .* hf download"):
+    with pytest.raises(AmtError, match=r"weights of nobody/nothing .*'hf download"):
         QwenEncoder.load("frozen", name="nobody/nothing")
-    with pytest.raises(AmtError, match="grasp.language.safetensors is missing"):
+    with pytest.raises(AmtError, match=r"grasp\.language\.safetensors is missing"):
         load_qwen(tmp_path / "grasp.safetensors", "cpu")
     with pytest.raises(AmtError, match="no mode 'half'"):
         tiny_qwen("half")
