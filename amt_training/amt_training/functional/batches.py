@@ -91,8 +91,7 @@ class GraspBatches(Dataset[GraspBatch]):
         return made([self._grasps.sample(int(one), epoch) for one in indices], self._kernel)
 
     def batches(self, first_step: int) -> Iterator[GraspBatch]:
-        """Batches without end for the steps from `first_step` on. Raises AmtError as `made` does.
-        """
+        """Batches without end for the steps from `first_step` on. Raises as `made` does."""
         steps = itertools.count(first_step)
         yield from DataLoader(self, batch_size=None, sampler=steps, num_workers=self._workers)
 

@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from amt_retarget.grasp.contact_parts import part_distances, part_of_link
-from amt_retarget.grasp.refine import GraspRefiner
-from amt_retarget.grasp.search import GraspSearch
-from amt_retarget.simulation.grasp_trial import TrialObject, TrialResult, try_grasp
 from numpy.random import Generator
 from scipy.spatial import KDTree
 
@@ -18,10 +14,14 @@ from amt_perception.grasp.interface import CLOUD_POINTS
 from amt_perception.model.interface import HAND_PARTS
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.configuration import Configuration
+from amt_retarget.grasp.contact_parts import part_distances, part_of_link
 from amt_retarget.grasp.hand_model import HandModel
+from amt_retarget.grasp.refine import GraspRefiner
 from amt_retarget.grasp.retargeter import RobotGrasp
+from amt_retarget.grasp.search import GraspSearch
 from amt_retarget.grasp.surface import ObjectSurface
 from amt_retarget.robot.robot import Robot
+from amt_retarget.simulation.grasp_trial import TrialObject, TrialResult, try_grasp
 from amt_training.functional.objects import share_on_part
 from amt_training.functional.sample import GraspObject
 from amt_training.functional.storage import JOINTS, StoredGrasps
