@@ -115,8 +115,8 @@ def test_batches_depend_on_the_step_alone(folder):
 
 def test_processes_share_a_step(folder):
     grasps, kernel = FunctionalGrasps(folder, "train", "allegro"), make_task().model.kernel
-    whole = GraspBatches(grasps, kernel, 4)[1]
-    halves = [GraspBatches(grasps, kernel, 2, rank=rank, world=2)[1] for rank in range(2)]
+    whole = GraspBatches(grasps, kernel, 4).batch(1)
+    halves = [GraspBatches(grasps, kernel, 2, rank=rank, world=2).batch(1) for rank in range(2)]
     for k, half in enumerate(halves):
         assert torch.equal(half.points, whole.points[2 * k : 2 * k + 2])
 
