@@ -22,10 +22,10 @@ from amt_retarget.grasp import (
 from amt_retarget.grasp.configuration import Configuration
 from amt_retarget.grasp.human import fingertip_contacts
 from amt_retarget.grasp.sequence import read_joints
-from amt_retarget.grasp.trial import try_grasp
 from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.robot.description import FINGERS, urdf_path
 from amt_retarget.robot.robot import Robot
+from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject
 
 SHARED = Path(
     os.environ.get("AMT_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
@@ -265,11 +265,13 @@ def test_squeeze_presses_into_the_object(case: Held) -> None:
 
 
 def test_grip_holds_in_physics_and_needs_the_squeeze(case: Held) -> None:
-    trial = try_grasp(case.robot, *case.mesh, case.result)
-    assert trial.closing < 0.005
-    assert max(trial.pushes) < 0.02
+    trial = GraspTrial(case.robot, TrialObject(*case.mesh, pieces=[case.mesh[0]]))
+    result = trial.run(case.result)
+    assert result.held
+    assert result.closing_moved < 0.005
+    assert result.moved < 0.02
     loose = replace(case.result, squeeze=case.result.joints)
-    assert max(try_grasp(case.robot, *case.mesh, loose).pushes) > 0.1
+    assert not trial.run(loose).held
 
 
 def test_same_grasp_twice_is_the_same() -> None:

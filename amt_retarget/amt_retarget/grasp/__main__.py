@@ -64,7 +64,8 @@ def run(options: argparse.Namespace) -> RobotGrasp:
     seconds = time.perf_counter() - start
 
     options.out.mkdir(parents=True, exist_ok=True)
-    numbers = {name: value for name, value in asdict(result).items() if name != "contact_errors"}
+    by_name = ("contacts", "contact_errors")
+    numbers = {name: value for name, value in asdict(result).items() if name not in by_name}
     np.savez(options.out / "grasp.npz", joint_names=robot.hand_joint_names, **numbers)
     title = f"{options.sequence.name}, frame {options.frame}, {options.object.name}"
     draw_grasp(options.out / "grasp.png", robot, mesh, grasp, result, title)

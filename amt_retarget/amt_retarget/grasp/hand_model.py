@@ -73,7 +73,8 @@ class HandModel:
 
     Attributes:
         lower, upper: position limits [16], rad.
-        shapes: the URDF's collision shapes; `shape_joints` says which joint moves each.
+        shapes: the URDF's collision shapes; `shape_joints` says which joint moves each, and
+            `shape_links` of which link it is.
         domes: by finger; `dome_joints` says which joint moves each.
         knuckle_joints: by finger, the joint at its knuckle.
     """
@@ -104,7 +105,9 @@ class HandModel:
         palm = model.frames[model.getFrameId(robot.palm_frame)]
         self._to_palm = palm.placement.inverse()
 
-        self._links = [model.frames[item.parentFrame].name for item in geometry.geometryObjects]
+        self.shape_links = [
+            model.frames[item.parentFrame].name for item in geometry.geometryObjects
+        ]
         self._placements = [item.placement for item in geometry.geometryObjects]
         self.shapes: list[Shape] = [read_shape(item) for item in geometry.geometryObjects]
         self.shape_joints = [int(item.parentJoint) for item in geometry.geometryObjects]
@@ -182,16 +185,16 @@ class HandModel:
         (index,) = [
             i
             for i, shape in enumerate(self.shapes)
-            if self._links[i] == f"{finger}_link_3" and shape.kind == "sphere"
+            if self.shape_links[i] == f"{finger}_link_3" and shape.kind == "sphere"
         ]
         return Dome(self._placements[index].translation.copy(), self.shapes[index].size[0])
 
     def _self_collision_pairs(self) -> list[tuple[int, int]]:
         """Shapes of different fingers, and of palm and finger where these do not join."""
-        bodies = ["palm" if link in PALM_LINKS else link.split("_")[0] for link in self._links]
+        bodies = ["palm" if link in PALM_LINKS else link.split("_")[0] for link in self.shape_links]
         pairs = []
-        for j, second in enumerate(self._links):
-            for i, first in enumerate(self._links[:j]):
+        for j, second in enumerate(self.shape_links):
+            for i, first in enumerate(self.shape_links[:j]):
                 joined = "palm" in (bodies[i], bodies[j]) and {first, second} & JOINED_TO_PALM
                 if bodies[i] != bodies[j] and not joined:
                     pairs.append((i, j))

@@ -24,6 +24,8 @@ PALM_CONTACT_WEIGHT = 0.3
 flat box, so it can keep a person's palm contact only roughly."""
 ROTATION_LENGTH_M = 0.005
 """So many metres of contact error is one radian between the palms' orientations worth."""
+JOINT_LENGTH_M = 0.05
+"""... and one radian of a joint that is to stay: half a finger's length."""
 DIRECTION_LENGTH_M = 0.003
 """... and one unit between the directions of a finger."""
 PAD_LENGTH_M = 0.002
@@ -51,6 +53,10 @@ class Goals:
     """Distance that every fingertip keeps from its contact, along the normal (m)."""
     position: Array | None = None
     """[3] of the palm; None leaves it to the contacts (m)."""
+    joints: Array | None = None
+    """[16] of the fingers; None leaves them to the contacts (rad)."""
+    rotation_length: float = ROTATION_LENGTH_M
+    """So many metres of contact error is one radian from `rotation` worth."""
 
 
 def contact_offset(
@@ -65,7 +71,7 @@ def residuals(
     hand: HandModel, state: HandState, configuration: Configuration, goals: Goals
 ) -> Term:
     """Residuals [m] (m) of a configuration, whose HandState is given, and their motion [m, 22]."""
-    terms = [_rotation(configuration, goals.rotation)]
+    terms = [_rotation(configuration, goals.rotation, goals.rotation_length)]
     for finger, contact in goals.contacts.items():
         terms.append(_touch(hand, state, configuration, finger, contact, goals.gap))
         terms.append(_pad(hand, state, configuration, finger, contact))
@@ -75,6 +81,9 @@ def residuals(
         terms.append(_palm(configuration, goals.palm_contact))
     if goals.position is not None:
         terms.append((configuration.position - goals.position, np.eye(3, 22)))
+    if goals.joints is not None:
+        error = configuration.joints - goals.joints
+        terms.append((JOINT_LENGTH_M * error, JOINT_LENGTH_M * np.eye(16, 22, 6)))
     return np.concatenate([r for r, _ in terms]), np.concatenate([m for _, m in terms])
 
 
@@ -128,10 +137,10 @@ def _palm(configuration: Configuration, contact: Contact) -> Term:
     return PALM_CONTACT_WEIGHT * offset, PALM_CONTACT_WEIGHT * motion
 
 
-def _rotation(configuration: Configuration, wanted: Array) -> Term:
+def _rotation(configuration: Configuration, wanted: Array, length: float) -> Term:
     """The palm is turned as the person's is. The motion is exact to first order in the error."""
     vector = rotation_vector(configuration.rotation @ wanted.T)
-    return ROTATION_LENGTH_M * vector, ROTATION_LENGTH_M * np.eye(3, 22, 3)
+    return length * vector, length * np.eye(3, 22, 3)
 
 
 def _point_motion(configuration: Configuration, point: Array, jacobian: Array) -> Array:

@@ -19,7 +19,7 @@ from amt_retarget.grasp.human import (
 )
 from amt_retarget.grasp.objective import Goals, contact_offset
 from amt_retarget.grasp.optimizer import GraspOptimizer, Margins, Problem
-from amt_retarget.grasp.squeeze import squeeze
+from amt_retarget.grasp.squeeze import fingertip_presses, squeeze
 from amt_retarget.grasp.surface import ObjectSurface
 from amt_retarget.robot.robot import Robot
 
@@ -64,7 +64,7 @@ class RobotGrasp:
     joints: Array
     """[16] that touch."""
     squeeze: Array
-    """[16] to command for grip force: the fingertips a little inside the object."""
+    """[16] to command for grip force: what touches, a little inside the object."""
     unbalanced: float
     """What the contacts cannot balance when they press, in units of their mean force: near 0 the
     object stays, above some tenths it slides out of the person's contacts, whoever squeezes."""
@@ -73,8 +73,12 @@ class RobotGrasp:
     pre_grasp_position: Array
     pre_grasp: Array
     """[16] before closing."""
+    contacts: dict[str, Contact]
+    """By link: what it is to touch. A person's contacts are kept by fingertips, the last links; in
+    a refined grasp any link may touch, the palm as well."""
     contact_errors: dict[str, float]
-    """By finger: from its contact point to the point of its dome that faces it (m)."""
+    """By finger: from its contact point to the point of its dome that faces it (m); of a refined
+    grasp, from its nearest link to the object."""
     penetration: float
     """Deepest point of any link in the object or in another link at the grasp (m); 0 for none."""
     approach_penetration: float
@@ -86,7 +90,7 @@ class RobotGrasp:
     def reached(self) -> bool:
         """Whether every contact is kept and nothing penetrates, on the way there neither."""
         return (
-            max(self.contact_errors.values(), default=0.0) <= REACHED_M
+            max(self.contact_errors.values(), default=np.inf) <= REACHED_M
             and max(self.penetration, self.approach_penetration) <= MAX_PENETRATION_M
         )
 
@@ -130,8 +134,9 @@ class GraspRetargeter:
         )
         touching = self._best_of_seeds(goals)
         opened = self._open(touching, goals)
-        pressing = squeeze(self._hand, touching, contacts)
         state = self._hand(touching.joints)
+        presses = fingertip_presses(self._hand, state, contacts)
+        pressing = squeeze(self._hand, state, touching, presses)
         offsets = {
             finger: contact_offset(self._hand, state, touching, finger, contact)
             for finger, contact in contacts.items()
@@ -145,6 +150,7 @@ class GraspRetargeter:
             pre_grasp_rotation=opened.rotation,
             pre_grasp_position=opened.position,
             pre_grasp=opened.joints,
+            contacts={f"{finger}_link_3": contact for finger, contact in contacts.items()},
             contact_errors={f: float(np.linalg.norm(offset)) for f, offset in offsets.items()},
             penetration=self._clearance.penetration(touching),
             approach_penetration=self._approach_penetration(opened, touching),

@@ -1,4 +1,4 @@
-"""Commands that press the fingertips on the object so that the object stays where it is.
+"""Commands that press the hand on the object so that the object stays where it is.
 
 A finger under position control presses as far as its command lies inside the object. If all did so
 alike, three fingers would push the object away against one thumb. So first the contact forces are
@@ -9,6 +9,7 @@ stiff then exert a force f at the tip when they are commanded J' f / stiffness a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,21 +17,33 @@ from numpy.typing import NDArray
 
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.configuration import Configuration, cross_matrix, cross_rows
-from amt_retarget.grasp.hand_model import HandModel
+from amt_retarget.grasp.hand_model import HandModel, HandState
 from amt_retarget.grasp.human import Contact
 
 Array = NDArray[np.float64]
 
 SQUEEZE_DEPTH_M = 0.008
-"""How far inside the object the deepest fingertip is commanded."""
+"""How far inside the object the deepest of the touching points is commanded."""
 FRICTION = 0.5
 """Between rubber and what people hold; the forces stay within its cone."""
 LEAST_SHARE = 0.25
-"""Every finger presses with at least this share of the mean force, so that none lets go."""
+"""Every contact presses with at least this share of the mean force, so that none lets go."""
 MOMENT_LENGTH_M = 0.03
 """Lever at which a moment counts as much as a force: the size of what a hand holds."""
 TANGENT_COST = 1e-3
 """Of forces along the surface, against those left unbalanced: friction is used where needed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Press:
+    """Where a link pushes on the object."""
+
+    joint: int
+    """Of Pinocchio's, that moves the link; 0 for the palm, which is held."""
+    point: Array
+    """[3] of the link, palm frame (m)."""
+    contact: Contact
+    """What it touches, object frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,21 +57,36 @@ class Squeeze:
     units of their mean force: 0 where the object stays, above some tenths where it slides."""
 
 
-def squeeze(hand: HandModel, touching: Configuration, contacts: dict[str, Contact]) -> Squeeze:
-    """The squeeze of a hand that touches, inside the position limits. The palm stays as it is."""
-    state = hand(touching.joints)
-    points = np.stack([contact.point for contact in contacts.values()])
-    forces = balanced_forces(points, np.stack([contact.normal for contact in contacts.values()]))
+def fingertip_presses(
+    hand: HandModel, state: HandState, contacts: dict[str, Contact]
+) -> list[Press]:
+    """What fingers that touch contacts, by finger, push with: the middles of their domes."""
+    return [
+        Press(hand.dome_joints[finger], hand.dome_centre(state, finger), contact)
+        for finger, contact in contacts.items()
+    ]
+
+
+def squeeze(
+    hand: HandModel, state: HandState, touching: Configuration, presses: Sequence[Press]
+) -> Squeeze:
+    """The squeeze of a hand that touches, inside the position limits. The palm stays as it is.
+
+    state: the hand at touching's joints; presses: at least one.
+    """
+    points = np.stack([press.contact.point for press in presses])
+    forces = balanced_forces(points, np.stack([press.contact.normal for press in presses]))
     change = np.zeros_like(touching.joints)
     deepest = 0.0
-    for finger, force in zip(contacts, forces, strict=True):
-        centre = hand.dome_centre(state, finger)
-        jacobian = touching.rotation @ state.point_jacobian(hand.dome_joints[finger], centre)
+    for press, force in zip(presses, forces, strict=True):
+        jacobian = touching.rotation @ state.point_jacobian(press.joint, press.point)
         torque = jacobian.T @ force
-        deepest = max(deepest, float(-contacts[finger].normal @ jacobian @ torque))
+        deepest = max(deepest, float(-press.contact.normal @ jacobian @ torque))
         change += torque
-    joints = touching.joints + SQUEEZE_DEPTH_M / deepest * change
-    return Squeeze(np.clip(joints, hand.lower, hand.upper), left_over(points, forces))
+    if deepest > 0.0:  # else only the palm touches, and nothing can press
+        change *= SQUEEZE_DEPTH_M / deepest
+    joints = np.clip(touching.joints + change, hand.lower, hand.upper)
+    return Squeeze(joints, left_over(points, forces))
 
 
 def left_over(points: Array, forces: Array) -> float:

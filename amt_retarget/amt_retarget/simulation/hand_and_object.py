@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 OBJECT = "object"
-"""Name of the object's body, geom and mesh."""
+"""Name of the object's body, joint, mesh and visible geom."""
 HAND_PREFIX = "robot/"
 """Before every name of the hand's bodies, joints and actuators."""
 OBJECT_GROUP = 0
+PIECES_GROUP = 4
+"""Of the pieces that collide: a viewer hides it."""
 OBJECT_COLOUR = (0.93, 0.76, 0.22, 1.0)
+TORSION_M, ROLLING_M = 0.005, 1e-4
+"""Torsional and rolling friction, as MuJoCo's defaults."""
 
 
 def build_hand_and_object(
@@ -30,8 +35,8 @@ def build_hand_and_object(
     """The hand, whose palm_link stands where the world's origin is, and an object that is free.
 
     arm, hand: as in `Robot.load`; only the hand is taken. vertices [V, 3] (m) and faces [F, 3] of
-    the object's mesh, of which MuJoCo lets the convex hull collide; mass: kg. `place_palm` puts the
-    palm elsewhere. There is no gravity.
+    the object's mesh; mass: kg. The mesh is seen and does not collide: `add_pieces` gives what
+    does. `place_palm` puts the palm elsewhere. There is no gravity.
     """
     mujoco = import_mujoco()
     robot = build_spec(arm, hand)
@@ -57,8 +62,34 @@ def build_hand_and_object(
         mass=mass,
         rgba=OBJECT_COLOUR,
         group=OBJECT_GROUP,
+        contype=0,
+        conaffinity=0,
     )
     return spec
+
+
+def add_pieces(spec: mujoco.MjSpec, pieces: Sequence[Array], friction: float) -> None:
+    """Let convex pieces, corners [C, 3] each (object's frame, m), of the object collide.
+
+    friction: sliding friction of the object with all that it touches. Contacts that stick creep
+    less with elliptic cones and a high impratio, as MuJoCo's manual advises.
+    """
+    mujoco = import_mujoco()
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10.0
+    for i, corners in enumerate(pieces):
+        name = f"{OBJECT}_piece_{i}"
+        spec.add_mesh(name=name).uservert = np.asarray(corners, dtype=np.float32).ravel()
+        spec.body(OBJECT).add_geom(
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_MESH,
+            meshname=name,
+            mass=0.0,
+            friction=[friction, TORSION_M, ROLLING_M],
+            condim=4,
+            priority=1,
+            group=PIECES_GROUP,
+        )
 
 
 def place_palm(model: mujoco.MjModel, rotation: Array, position: Array) -> None:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from amt_perception.errors import AmtError
+from amt_perception.grasp.object_input import read_mesh as read_checked_mesh
 from amt_training.data.sample import ObjectModel
 from amt_training.synthetic.objects.families import FAMILIES
 from amt_training.synthetic.objects.shapes import Shape, Solid, SyntheticObject, assembled
 from amt_training.synthetic.objects.surface import Surface
 from amt_training.synthetic.settings import WorldSettings
-
-if TYPE_CHECKING:
-    from trimesh import Trimesh
 
 OTHER = "other"
 """The class of a mesh that a person gives."""
@@ -27,8 +24,6 @@ POINTS = 512
 """Points on the surface of each object's model: losses look at all of them for every vertex of a
 hand."""
 PARTS = ("train", "val", "test")
-SMALLEST_M, LARGEST_M = 0.01, 0.6
-"""Longest side of a person's mesh (m)."""
 _OUTSIDE_M = 1e-4
 """A point of the surface, moved out by this, is outside of all components."""
 
@@ -100,45 +95,11 @@ def read_mesh(path: Path) -> SyntheticObject:
     closed. Raises AmtError when the file is missing or cannot be read, or the mesh is empty, flat,
     inside out, not finite or of a size that no hand holds.
     """
-    mesh = _load(path)
-    if not len(mesh.faces):
-        raise AmtError(f"{path} has no triangles; give a file with a triangle mesh")
-    if not np.isfinite(mesh.vertices).all():
-        raise AmtError(f"{path} has vertices that are not finite numbers; export it anew")
-    extents = np.ptp(mesh.vertices[np.unique(mesh.faces)], axis=0)
-    if not SMALLEST_M <= extents.max() <= LARGEST_M:
-        size = " x ".join(f"{value:.4g}" for value in extents)
-        raise AmtError(
-            f"{path} is {size} m large, and a hand holds things of {SMALLEST_M} to {LARGEST_M} m; "
-            "meshes are in metres, so scale one in millimetres by 0.001"
-        )
-    if extents.min() < 1e-3 * extents.max():
-        raise AmtError(f"{path} is flat; give a mesh that encloses a volume")
-    mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    mesh = read_checked_mesh(path)
     if mesh.is_watertight and mesh.volume < 0.0:
         raise AmtError(f"{path} is inside out; turn its triangles counter-clockwise from outside")
-    mesh.remove_unreferenced_vertices()
     solid = Solid(np.array(mesh.vertices, float), np.array(mesh.faces))
     return assembled(path.stem, OTHER, Shape({"body": solid}))
-
-
-def _load(path: Path) -> Trimesh:
-    try:
-        import trimesh
-    except ImportError as error:
-        raise AmtError("Reading meshes needs trimesh: pip install trimesh") from error
-
-    if not path.is_file():
-        raise AmtError(f"there is no mesh {path}; correct the path in meshes")
-    try:
-        mesh = trimesh.load_mesh(path, process=False, skip_materials=True)
-    except Exception as error:  # a damaged mesh can raise anything
-        reason = " ".join(str(error).split())
-        raise AmtError(
-            f"{path} cannot be read as a mesh ({type(error).__name__}: {reason}); give an OBJ, "
-            "PLY, STL or glTF file"
-        ) from error
-    return mesh
 
 
 def _outer_points(one: SyntheticObject, surface: Surface) -> tuple[np.ndarray, np.ndarray]:

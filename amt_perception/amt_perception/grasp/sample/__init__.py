@@ -1,0 +1,1 @@
+"""The command that samples grasps: `python -m amt_perception.grasp.sample`."""

@@ -1,0 +1,51 @@
+"""Proposals for the Allegro hand become grasps that touch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from amt_retarget.grasp.refine import GraspRefiner
+
+from amt_perception.grasp.object_input import ObjectCloud
+from amt_perception.grasp.predictor import GraspProposal
+from amt_retarget.grasp.configuration import Configuration
+from amt_retarget.grasp.retargeter import RobotGrasp
+from amt_retarget.grasp.surface import ObjectSurface
+from amt_retarget.robot.robot import Robot
+
+ARM = "ur5e"
+"""Any: the hand is all that counts here."""
+BY_NAME = ("contacts", "contact_errors")
+"""Of a RobotGrasp; all else is numbers."""
+
+
+def load_robot(side: str) -> Robot:
+    """The robot whose hand the proposals are for. Raises RetargetError without Pinocchio."""
+    return Robot.load(ARM, side)
+
+
+def refined(robot: Robot, cloud: ObjectCloud, proposals: list[GraspProposal]) -> list[RobotGrasp]:
+    """Each proposal pushed out of the object and closed until it touches, in the object frame."""
+    refiner = GraspRefiner(robot, surface_of(cloud))
+    return [
+        refiner.refine(Configuration(one.rotation, one.position, one.joints)) for one in proposals
+    ]
+
+
+def surface_of(cloud: ObjectCloud) -> ObjectSurface:
+    """The object's whole surface, from its mesh or from the cloud's own points."""
+    if cloud.vertices is not None and cloud.faces is not None:
+        return ObjectSurface.from_mesh(cloud.vertices, cloud.faces)
+    assert cloud.surface_points is not None and cloud.surface_normals is not None
+    return ObjectSurface(cloud.surface_points, cloud.surface_normals)
+
+
+def save(path: Path, robot: Robot, cloud: ObjectCloud, grasp: RobotGrasp) -> None:
+    """Write a grasp as `python -m amt_retarget.grasp` does, in the mesh file's own frame."""
+    values = asdict(grasp)
+    for place in ("position", "pre_grasp_position"):
+        values[place] = values[place] + cloud.centre
+    numbers = {name: value for name, value in values.items() if name not in BY_NAME}
+    np.savez(path, joint_names=robot.hand_joint_names, **numbers)

@@ -1,0 +1,204 @@
+"""A rough grasp of the robot's hand becomes one that touches: what a model draws is never exact.
+
+The hand is pushed out of the object with the smallest change, its fingers close until they touch,
+and what then touches is pressed so that the forces balance. Any link may touch, and the palm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amt_retarget.errors import RetargetError
+from amt_retarget.grasp.clearance import Clearance
+from amt_retarget.grasp.closing import Closing
+from amt_retarget.grasp.configuration import Configuration
+from amt_retarget.grasp.contact_parts import part_of_link
+from amt_retarget.grasp.hand_model import HandModel, HandState
+from amt_retarget.grasp.human import Contact
+from amt_retarget.grasp.objective import Goals
+from amt_retarget.grasp.optimizer import GraspOptimizer, Margins, Problem
+from amt_retarget.grasp.proximity import Proximity
+from amt_retarget.grasp.retargeter import RobotGrasp
+from amt_retarget.grasp.squeeze import Press, squeeze
+from amt_retarget.grasp.surface import ObjectSurface
+from amt_retarget.robot.description import FINGERS
+from amt_retarget.robot.robot import Robot
+
+Array = NDArray[np.float64]
+
+CLEAR = Margins(fingertips=0.0, others=0.0)
+CLEAR_STEPS = 12
+ROTATION_LENGTH_M = 0.05
+"""So many metres of the palm's motion is one radian of its rotation worth."""
+CLOSING_RAD = (0.0, 0.5, 0.5, 0.5)
+"""Most that the joints of a finger close beyond the rough grasp; the thumb's swing stays too."""
+CLOSING_THUMB_RAD = (0.0, 0.0, 0.5, 0.5)
+CONTACT_M = 0.001
+"""A link this close to the object touches it once it presses."""
+PATCH_M = 0.0005
+"""Samples that are so little farther than a link's nearest one are of the same contact."""
+OPENINGS_RAD = (1.2, 0.8, 0.4)
+"""How far every joint of a finger opens before the grasp; what has a clear way first is taken."""
+RETREATS_M = (0.05, 0.02, 0.0)
+"""... with the palm so far back along its normal."""
+CLEAR_WAY_M = 0.001
+"""Penetration up to which a way counts as clear."""
+WAY_SAMPLES = 7
+OPENS, OPENS_THUMB = (0.0, 1.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0)
+"""Joints of a finger and of the thumb that open it; the thumb stays opposed."""
+LEAST_NORMAL = 0.3
+"""Length of a contact's mean normal below which its samples look to all sides."""
+FAR_M = 0.1
+
+
+class GraspRefiner:
+    """Turns rough grasps of one object into ones that touch it. Deterministic."""
+
+    def __init__(self, robot: Robot, surface: ObjectSurface) -> None:
+        self._surface = surface
+        self._hand = HandModel(robot)
+        self._clearance = Clearance(self._hand, surface)
+        self._optimizer = GraspOptimizer(self._hand, self._clearance)
+        self._proximity = Proximity(self._hand, surface)
+        self._closing = Closing(self._hand, self._proximity)
+
+    def refine(self, configuration: Configuration) -> RobotGrasp:
+        """The nearest grasp that touches; look at its `contacts` and `penetration` before using it.
+
+        configuration: some millimetres and degrees wrong; joints beyond their limits are taken as
+        at the limits. Raises RetargetError for values that are not finite, wrong shapes, and a
+        rotation that is none.
+        """
+        hand = self._hand
+        touching = self._close(self._push_out(checked(hand, configuration)))
+        state = hand(touching.joints)
+        presses = self._presses(state, touching)
+        joints, unbalanced = touching.joints, np.inf
+        if presses:
+            pressing = squeeze(hand, state, touching, list(presses.values()))
+            joints, unbalanced = pressing.joints, pressing.unbalanced
+        gaps = self._finger_gaps(touching)
+        touched = {part_of_link(link) for link in presses} & set(FINGERS)
+        opened, approach_penetration = self._open(touching)
+        open_gaps = self._finger_gaps(opened)
+        return RobotGrasp(
+            rotation=touching.rotation,
+            position=touching.position,
+            joints=touching.joints,
+            squeeze=joints,
+            unbalanced=unbalanced,
+            pre_grasp_rotation=opened.rotation,
+            pre_grasp_position=opened.position,
+            pre_grasp=opened.joints,
+            contacts={link: press.contact for link, press in presses.items()},
+            contact_errors={finger: abs(gaps[finger]) for finger in sorted(touched)},
+            penetration=self._clearance.penetration(touching),
+            approach_penetration=approach_penetration,
+            opening=min((open_gaps[finger] for finger in touched), default=0.0),
+        )
+
+    def _push_out(self, rough: Configuration) -> Configuration:
+        """The nearest configuration that penetrates nothing, or the least."""
+        if self._clearance.penetration(rough) == 0.0:
+            return rough
+        goals = Goals(
+            contacts={},
+            palm_contact=None,
+            rotation=rough.rotation,
+            directions={},
+            position=rough.position,
+            joints=rough.joints,
+            rotation_length=ROTATION_LENGTH_M,
+        )
+        return self._optimizer.solve(Problem(goals, CLEAR), rough, CLEAR_STEPS)[0]
+
+    def _close(self, clear: Configuration) -> Configuration:
+        """Fingers closed until they touch; those that meet nothing stay as they are."""
+        hand = self._hand
+        further = np.array([*CLOSING_RAD * 3, *CLOSING_THUMB_RAD])
+        closed = self._closing.close(clear, np.minimum(clear.joints + further, hand.upper))
+        joints = closed.configuration.joints.copy()
+        for i, finger in enumerate(FINGERS):
+            if finger not in closed.touching:
+                joints[4 * i : 4 * i + 4] = clear.joints[4 * i : 4 * i + 4]
+        return Configuration(clear.rotation, clear.position, joints)
+
+    def _presses(self, state: HandState, touching: Configuration) -> dict[str, Press]:
+        """By link: the middle of its contact with the object, where it has one."""
+        hand, surface = self._hand, self._surface
+        pairs = self._proximity.pairs(state, touching, CONTACT_M + PATCH_M)
+        links = np.array(hand.shape_links)[pairs.shapes]
+        presses = {}
+        for link in dict.fromkeys(hand.shape_links):
+            own = np.flatnonzero(links == link)
+            if not own.size or pairs.distances[own].min() > CONTACT_M:
+                continue
+            patch = own[pairs.distances[own] <= pairs.distances[own].min() + PATCH_M]
+            point = surface.points[pairs.samples[patch]].mean(axis=0)
+            normal = surface.normals[pairs.samples[patch]].mean(axis=0)
+            length = np.linalg.norm(normal)
+            if length < LEAST_NORMAL:
+                continue  # both sides of something thinner than the link: no side to press on
+            in_palm = (point - touching.position) @ touching.rotation
+            joint = hand.shape_joints[hand.shape_links.index(link)]
+            presses[link] = Press(joint, in_palm, Contact(point, normal / length))
+        return presses
+
+    def _open(self, touching: Configuration) -> tuple[Configuration, float]:
+        """The hand before the grasp, and the deepest penetration on the straight way from there."""
+        ways: list[tuple[float, int, Configuration]] = []
+        for opening in OPENINGS_RAD:
+            open_joints = self._opened(touching.joints, opening)
+            for retreat in RETREATS_M:
+                back = touching.position - retreat * touching.rotation[:, 0]
+                opened = Configuration(touching.rotation, back, open_joints)
+                depth = self._way_penetration(opened, touching)
+                if depth <= CLEAR_WAY_M:
+                    return opened, depth
+                ways.append((depth, len(ways), opened))
+        depth, _, opened = min(ways)
+        return opened, depth
+
+    def _opened(self, joints: Array, opening: float) -> Array:
+        """Joints [16] opened by so much (rad)."""
+        back = opening * np.array([*OPENS * 3, *OPENS_THUMB])
+        return np.maximum(joints - back, np.minimum(joints, np.maximum(self._hand.lower, 0.0)))
+
+    def _way_penetration(self, start: Configuration, end: Configuration) -> float:
+        """Deepest penetration on the straight way between two configurations (m)."""
+        deepest = 0.0
+        for share in np.linspace(1.0, 0.0, WAY_SAMPLES):
+            place = start.towards(end, share)
+            state = self._hand(place.joints)
+            links = self._hand.near_links(state, 0.0)
+            gaps = self._proximity.gaps(state, place, 0.0)
+            deepest = max(deepest, -float(gaps.min()), *(-pair.distance for pair in links))
+        return deepest
+
+    def _finger_gaps(self, configuration: Configuration) -> dict[str, float]:
+        """Distance of each finger to the object (m); FAR_M for those that are farther."""
+        gaps = self._proximity.gaps(self._hand(configuration.joints), configuration, FAR_M)
+        parts = [part_of_link(link) for link in self._hand.shape_links]
+        return {
+            finger: float(min(gap for gap, part in zip(gaps, parts, strict=True) if part == finger))
+            for finger in FINGERS
+        }
+
+
+def checked(hand: HandModel, configuration: Configuration) -> Configuration:
+    """A configuration with its joints inside their limits. Raises RetargetError if it is none."""
+    rotation, position, joints = (
+        np.asarray(value, dtype=float)
+        for value in (configuration.rotation, configuration.position, configuration.joints)
+    )
+    if (rotation.shape, position.shape, joints.shape) != ((3, 3), (3,), hand.lower.shape):
+        raise RetargetError(
+            "A grasp has a rotation (3, 3), a position (3,) and joints (16,), not "
+            f"{rotation.shape}, {position.shape} and {joints.shape}."
+        )
+    if not all(np.isfinite(value).all() for value in (rotation, position, joints)):
+        raise RetargetError("A grasp has values that are not finite: draw another.")
+    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-4) or np.linalg.det(rotation) < 0:
+        raise RetargetError("A grasp's rotation is none: give an orthonormal matrix [3, 3].")
+    return Configuration(rotation, position, np.clip(joints, hand.lower, hand.upper))

@@ -1,0 +1,141 @@
+"""Batches of grasps, each a pure function of the step: a resumed run needs only its number."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from amt_perception.grasp.contact import ContactKernel, contact_places
+from amt_perception.grasp.interface import Grasps
+from amt_perception.grasp.language.tokenizer import tokenize
+from amt_perception.model.interface import Tensors
+from amt_training.data.batches import spread_over
+from amt_training.data.sampler import PermutationSampler
+from amt_training.functional.sample import GraspSample
+
+ABSENT_PART_M = 1.0
+"""Distance of a part that the hand has not, see `GraspSample.distances`."""
+
+
+class GraspDataset(Protocol):
+    """Grasps to learn from."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    def __len__(self) -> int:
+        """How many grasps there are."""
+
+    def sample(self, index: int, epoch: int) -> GraspSample:
+        """A grasp; what chance decides about it is a function of index and epoch."""
+
+
+@dataclass
+class GraspBatch(Tensors):
+    """B grasps, each with its object, its instruction and where it touches."""
+
+    points: Tensor
+    """[B, 1024, 3] object frame (m)."""
+    normals: Tensor
+    """[B, 1024, 3]."""
+    token_ids: Tensor
+    """[B, L, P] int64 of the instructions, see `language.tokenizer`."""
+    token_mask: Tensor
+    """[B, L] bool."""
+    grasps: Grasps
+    places: Tensor
+    """[B, 6, 4] where each part of the hand touches, see `grasp.contact.contact_places`."""
+    targets: Tensor
+    """[B, 1024, 6] probability of each point to be touched by each part."""
+    has_part: Tensor
+    """[B, 6] bool: does the hand have it?"""
+
+
+class GraspBatches(Dataset[GraspBatch]):
+    """Where a training run gets its batches from: a `trainer.interfaces.BatchSource`."""
+
+    def __init__(
+        self,
+        grasps: GraspDataset,
+        kernel: ContactKernel,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 0,
+    ) -> None:
+        """batch_size: of this process; workers: processes that make batches, 0 for this one.
+
+        Raises AmtError when the grasps fill no batch.
+        """
+        self._grasps, self._kernel, self._workers = grasps, kernel, workers
+        self._sampler = PermutationSampler(len(grasps), batch_size, seed, rank, world)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every grasp is seen once."""
+        return self._sampler.steps_per_epoch
+
+    def __getitem__(self, step: int) -> GraspBatch:
+        """The batch of a step. Raises AmtError as `made` does."""
+        epoch = step // self.steps_per_epoch
+        indices = self._sampler.indices(step)
+        return made([self._grasps.sample(int(one), epoch) for one in indices], self._kernel)
+
+    def batches(self, first_step: int) -> Iterator[GraspBatch]:
+        """Batches without end for the steps from `first_step` on. Raises AmtError as `made` does.
+        """
+        steps = itertools.count(first_step)
+        yield from DataLoader(self, batch_size=None, sampler=steps, num_workers=self._workers)
+
+
+class HeldOutGrasps:
+    """So many grasps from all over a data set, the same ones each time."""
+
+    def __init__(
+        self, grasps: GraspDataset, kernel: ContactKernel, count: int, batch_size: int
+    ) -> None:
+        """All of them where there are fewer than `count`. Raises AmtError as `made` does."""
+        chosen = spread_over(len(grasps), count)
+        self.samples = [grasps.sample(int(one), 0) for one in chosen]
+        self.batches = [
+            made(self.samples[start : start + batch_size], kernel)
+            for start in range(0, len(self.samples), batch_size)
+        ]
+
+
+def made(samples: list[GraspSample], kernel: ContactKernel) -> GraspBatch:
+    """The batch of B samples of one hand.
+
+    Raises AmtError naming samples whose distances are not finite or that touch nowhere.
+    """
+    points = _stacked([one.object.points for one in samples])
+    distances = _stacked([one.distances for one in samples])
+    token_ids, token_mask = tokenize([one.instruction for one in samples])
+    return GraspBatch(
+        points=points,
+        normals=_stacked([one.object.normals for one in samples]),
+        token_ids=token_ids,
+        token_mask=token_mask,
+        grasps=Grasps(
+            rotation=_stacked([one.rotation for one in samples]),
+            position=_stacked([one.position for one in samples]),
+            joints=_stacked([one.joints for one in samples]),
+            shape=_stacked([one.shape for one in samples]),
+        ),
+        places=contact_places(points, distances),
+        targets=kernel.target(distances, [f"one of {one.object.name}" for one in samples]),
+        has_part=distances.amin(dim=1) < ABSENT_PART_M,
+    )
+
+
+def _stacked(arrays: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays).astype(np.float32))

@@ -1,0 +1,145 @@
+"""What trials of a grasp model's grasps add up to: figures with intervals, by group of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from amt_perception.metrics.grasp import Interval, bootstrap_interval
+
+COMPACT, HARD = "compact", "hard"
+GROUPS = (COMPACT, HARD)
+"""Of objects: what one hand reaches around, and what it does not (`evaluate.HARD_FAMILIES`)."""
+FUNCTIONAL_SHARE = 0.8
+"""Of a grasp's contacts that must be on the instructed part for it to be functional."""
+NEAR_LINKS = 3
+"""So many links that touch make a grasp more than a pinch."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of one grasp."""
+
+    held: bool
+    """It held in MuJoCo, and was not deep in the object before."""
+    on_part: float
+    """Share of its contacts that are on the instructed part; 0 where nothing touches."""
+    penetration: float
+    """Deepest point of the hand in the object before the simulation (m)."""
+    near_links: int
+    """Links within 2 mm of the object."""
+
+    @property
+    def functional(self) -> bool:
+        """It held, and where it was asked to."""
+        return self.held and self.on_part >= FUNCTIONAL_SHARE
+
+
+@dataclass(frozen=True)
+class Record:
+    """One object and instruction with one seed, by one method: K grasps."""
+
+    method: str
+    object: str
+    family: str
+    group: str
+    """One of GROUPS."""
+    part: str
+    """Of the object, which the instruction asks to touch."""
+    instruction: str
+    """What the method was told."""
+    seed: int
+    trials: tuple[Trial, ...]
+    """[K] in the order in which the grasps were drawn."""
+    best: int
+    """The one that the method ranks first, before any trial."""
+    seconds: float
+    """To draw, rank and refine all of them."""
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What the record is about."""
+        return self.method, self.object, self.part, self.seed
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Record:
+        """The reverse of `to_json`."""
+        return cls(**{**values, "trials": tuple(Trial(**one) for one in values["trials"])})
+
+
+def single(records: Sequence[Record], value: Callable[[Trial], float]) -> Interval:
+    """Mean over every grasp as it was drawn, whatever its rank; by object."""
+    return _over_trials(records, value, np.mean)
+
+
+def best_ranked(records: Sequence[Record], value: Callable[[Trial], float]) -> Interval:
+    """Mean over the grasps that are ranked first."""
+    values = [value(one.trials[one.best]) for one in records]
+    return bootstrap_interval(np.array(values, dtype=float), _names(records))
+
+
+def summary(records: Sequence[Record]) -> dict[str, Any]:
+    """Every figure of one method on one group of objects; lengths in mm.
+
+    Each as {value, low, high}; `records` and `objects` are counts.
+    """
+    figures = {
+        "success": single(records, lambda one: one.held),
+        "best_of_all": best_ranked(records, lambda one: one.held),
+        "functional": single(records, lambda one: one.functional),
+        "functional_best": best_ranked(records, lambda one: one.functional),
+        "on_part": single(records, lambda one: one.on_part),
+        "penetration_median_mm": _over_trials(records, _millimetres, np.median),
+        "penetration_p95_mm": _over_trials(records, _millimetres, _p95),
+        "three_links_near": single(records, lambda one: one.near_links >= NEAR_LINKS),
+    }
+    counts = [len(one.trials) for one in records]
+    return {
+        "objects": len(set(_names(records))),
+        "records": len(records),
+        "grasps": sum(counts),
+        "ms_per_grasp": 1e3 * sum(one.seconds for one in records) / max(1, sum(counts)),
+        **{name: figure._asdict() for name, figure in figures.items()},
+    }
+
+
+def paired_difference(first: Sequence[Record], second: Sequence[Record],
+                      value: Callable[[Trial], float]) -> Interval:  # fmt: skip
+    """Mean of the first method's minus the second's, over what both have tried; by object."""
+    others = {one.key[1:]: one for one in second}
+    both = [(one, others[one.key[1:]]) for one in first if one.key[1:] in others]
+    values = [_mean(one, value) - _mean(other, value) for one, other in both]
+    return bootstrap_interval(np.array(values, dtype=float), _names([one for one, _ in both]))
+
+
+def _over_trials(
+    records: Sequence[Record],
+    value: Callable[[Trial], float],
+    statistic: Callable[[np.ndarray], Any],
+) -> Interval:
+    values = [value(trial) for one in records for trial in one.trials]
+    names = [one.object for one in records for _ in one.trials]
+    return bootstrap_interval(np.array(values, dtype=float), np.array(names), statistic)
+
+
+def _mean(record: Record, value: Callable[[Trial], float]) -> float:
+    return float(np.mean([value(trial) for trial in record.trials]))
+
+
+def _millimetres(trial: Trial) -> float:
+    return 1e3 * trial.penetration
+
+
+def _p95(values: np.ndarray) -> float:
+    return float(np.percentile(values, 95))
+
+
+def _names(records: Sequence[Record]) -> np.ndarray:
+    return np.array([one.object for one in records])

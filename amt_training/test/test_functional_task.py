@@ -1,0 +1,130 @@
+"""The training task of the grasp model: learning by heart, repeatable batches, the command."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from amt_perception.errors import AmtError
+from amt_perception.grasp.config import GraspConfig
+from amt_perception.grasp.grasp_model import GraspModel
+from amt_perception.metrics.grasp import grasp_errors
+from amt_training.functional.batches import GraspBatches, HeldOutGrasps, made
+from amt_training.functional.dataset import FunctionalGrasps
+from amt_training.functional.task import FunctionalGraspTask, GraspTrainSettings
+from amt_training.trainer.batches import each_tensor
+
+from .functional_grasps import write_set
+
+TINY = GraspConfig(
+    "tiny", language_width=32, centres=(32, 8), neighbours=(8, 4), geometry_width=16,
+    fusion_points=16, width=64, fusion_layers=1, heads=4, velocity_layers=2, velocity_points=8,
+    instruction_dropout=0.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    objects = [("mug", 0), ("screwdriver", 0), ("knife", 0), ("pan", 0)]
+    return write_set(tmp_path_factory.mktemp("functional"), objects)
+
+
+def make_task(config=TINY):
+    torch.manual_seed(0)
+    return FunctionalGraspTask(GraspModel(config), GraspTrainSettings())
+
+
+def batches_of(folder, **options):
+    grasps = FunctionalGrasps(folder, "train", "allegro")
+    return GraspBatches(grasps, make_task().model.kernel, 4, **options)
+
+
+def same(first, second):
+    found, other = [], []
+    each_tensor(first, lambda one: found.append(one) or one)
+    each_tensor(second, lambda one: other.append(one) or one)
+    return all(torch.equal(a, b) for a, b in zip(found, other, strict=True))
+
+
+def test_learns_eight_grasps_by_heart(folder):
+    """Eight grasps of two objects; each has an instruction of its own."""
+    grasps = FunctionalGrasps(folder, "train", "allegro")
+    samples = [
+        replace(grasps.sample(number, 0), instruction=f"grasp number {number}")
+        for number in range(8)
+    ]
+    task = make_task()
+    batch = made(samples, task.model.kernel)
+    optimizer = torch.optim.AdamW(task.parameters(), lr=3e-3, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
+    task.train()
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        task(batch, 0.0).total.backward()
+        torch.nn.utils.clip_grad_norm_(task.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    task.eval()
+    with torch.no_grad():
+        drawn, places = task.model.sample(task.context(batch), 4)
+    truth = batch.grasps
+    errors = grasp_errors(
+        *(one.reshape(8, 4, *one.shape[1:]).numpy()
+          for one in (drawn.rotation, drawn.position, drawn.joints)),
+        *(one[:, None].numpy() for one in (truth.rotation, truth.position, truth.joints)),
+    )  # fmt: skip
+    within = (errors.place < 0.005) & (errors.angle < np.radians(10.0))
+    assert within.mean() > 0.9, (errors.place, np.degrees(errors.angle))
+    figures = task.validate([batch])
+    assert figures["contact_f1"] > 0.9
+    assert figures["best_mm"] < 5.0 and figures["best_degrees"] < 10.0
+
+
+STEPS = 300
+
+
+def test_batches_depend_on_the_step_alone(folder):
+    batches = batches_of(folder)
+    assert batches.steps_per_epoch == 2
+    first = [batch for batch, _ in zip(batches.batches(0), range(5), strict=False)]
+    resumed = next(batches_of(folder).batches(3))
+    assert same(resumed, first[3])
+    assert not same(first[0], first[2])  # another epoch: another pose and sentence
+    by_worker = [batch for batch, _ in zip(batches_of(folder, workers=1).batches(3), "ab")]
+    assert same(by_worker[0], first[3]) and same(by_worker[1], first[4])
+
+
+def test_processes_share_a_step(folder):
+    grasps, kernel = FunctionalGrasps(folder, "train", "allegro"), make_task().model.kernel
+    whole = GraspBatches(grasps, kernel, 4)[1]
+    halves = [GraspBatches(grasps, kernel, 2, rank=rank, world=2)[1] for rank in range(2)]
+    for k, half in enumerate(halves):
+        assert torch.equal(half.points, whole.points[2 * k : 2 * k + 2])
+
+
+def test_validation_is_repeatable_and_leaves_training_alone(folder):
+    task = make_task().eval()
+    held_out = HeldOutGrasps(FunctionalGrasps(folder, "val", "allegro"), task.model.kernel, 3, 2)
+    assert len(held_out.samples) == 3
+    state = torch.get_rng_state()
+    first, second = task.validate(held_out.batches), task.validate(held_out.batches)
+    assert first == second and torch.equal(state, torch.get_rng_state())
+    assert {"loss", "flow", "contact_excess", "contact_f1", "contact_ece", "best_mm"} <= set(first)
+    assert "contact_f1/pinky" not in first and "contact_f1/thumb" in first
+
+
+def test_a_model_that_needs_another_language_encoder_is_refused():
+    with pytest.raises(AmtError, match="language encoder 'qwen'"):
+        make_task(replace(TINY, language_encoder="qwen"))
