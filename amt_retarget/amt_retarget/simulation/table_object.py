@@ -12,8 +12,14 @@ from scipy.spatial.transform import Rotation
 
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.surface import load_mesh
+from amt_retarget.simulation.convex_pieces import convex_pieces
 from amt_retarget.simulation.engine import import_mujoco
-from amt_retarget.simulation.hand_and_object import OBJECT, OBJECT_COLOUR, OBJECT_GROUP
+from amt_retarget.simulation.hand_and_object import (
+    OBJECT,
+    OBJECT_COLOUR,
+    OBJECT_GROUP,
+    add_pieces,
+)
 
 if TYPE_CHECKING:
     import mujoco
@@ -33,7 +39,9 @@ class TableObject:
     vertices: Array
     """[V, 3] of its mesh, in the object's frame (m)."""
     faces: NDArray[np.int64]
-    """[F, 3]."""
+    """[F, 3], counter-clockwise seen from outside."""
+    pieces: tuple[Array, ...]
+    """Corners [C, 3] of the convex pieces that collide, in the object's frame (m)."""
     pose: Array
     """[4, 4] object's frame to base_link (m); the table top is at height 0."""
     mass: float
@@ -53,7 +61,8 @@ class TableObject:
     def load(cls, mesh: Path, pose: ArrayLike, mass: float) -> TableObject:
         """The object of a mesh file (m). pose: x y z qx qy qz qw of its frame in base_link.
 
-        Raises RetargetError for a file that cannot be read and a pose that is none.
+        The mesh is taken apart into convex pieces, which can take some seconds. Raises
+        RetargetError for a file that cannot be read and a pose that is none.
         """
         values = np.asarray(pose, dtype=float)
         if values.shape != (7,) or not abs(np.linalg.norm(values[3:]) - 1.0) < 1e-2:
@@ -65,7 +74,7 @@ class TableObject:
         matrix[:3, :3] = Rotation.from_quat(values[3:]).as_matrix()
         matrix[:3, 3] = values[:3]
         vertices, faces = load_mesh(mesh)
-        return cls(vertices, faces, matrix, mass)
+        return cls(vertices, faces, convex_pieces(vertices, faces).corners, matrix, mass)
 
     @property
     def size(self) -> Array:
@@ -74,7 +83,7 @@ class TableObject:
 
 
 def add_object(spec: mujoco.MjSpec, thing: TableObject) -> None:
-    """Add the object to a robot's model, free to move; its convex hull collides."""
+    """Add the object to a robot's model, free to move."""
     mujoco = import_mujoco()
     mesh = spec.add_mesh(name=OBJECT)
     mesh.uservert = np.asarray(thing.vertices, dtype=np.float32).ravel()
@@ -90,9 +99,7 @@ def add_object(spec: mujoco.MjSpec, thing: TableObject) -> None:
         mass=thing.mass,
         rgba=OBJECT_COLOUR,
         group=OBJECT_GROUP,
-        friction=[FRICTION, 0.005, 1e-4],
-        condim=4,
-        priority=1,
+        contype=0,
+        conaffinity=0,
     )
-    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    spec.option.impratio = 10.0  # less creep of contacts that stick, as MuJoCo's manual advises
+    add_pieces(spec, thing.pieces, FRICTION)
