@@ -1,4 +1,4 @@
-"""A sheet of grasps of the functional set: the hand, the object, and the part that was asked for."""
+"""A sheet of grasps of the functional set: the hand, the object and the part to be touched."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ SIZE, COLUMNS, MOST_TILES = 300, 8, 48
 """Of a tile (pixels); of the sheet (tiles)."""
 FIELD_OF_VIEW, ELEVATION, SIDE = 30.0, -22.0, 70.0
 """Degrees; SIDE is from the direction in which the palm looks."""
-MARGIN = 1.1
-PALM_CORNERS = np.array([[0.0, y, z] for y in (-0.06, 0.06) for z in (-0.095, 0.05)])
-"""[4, 3] of the palm in palm_link (m): a picture holds them."""
+MARGIN = 1.2
+"""Room about the object and the middles of the hand's shapes."""
 PART_COLOUR, PART_RADIUS_M = (0.86, 0.10, 0.18, 1.0), 0.0018
 _ANY_MASS_KG = 1.0
 
@@ -72,12 +71,13 @@ def draw_grasp(stored: StoredGrasps, grasp: int) -> np.ndarray:
     data = mujoco.MjData(model)
     data.qpos[joint_addresses(model)] = stored.joints[grasp]
     mujoco.mj_forward(model, data)
+    seen = np.concatenate([one.vertices, data.geom_xpos])
     option = mujoco.MjvOption()
     option.geomgroup[:] = 0
     option.geomgroup[[OBJECT_GROUP, VISUAL_GROUP]] = 1
     try:
         with mujoco.Renderer(model, SIZE, SIZE) as renderer:
-            renderer.update_scene(data, _camera(stored, grasp), option)
+            renderer.update_scene(data, _camera(stored.rotation[grasp], seen), option)
             for point in one.points[one.point_part == stored.part[grasp]]:
                 _add_dot(renderer.scene, point)
             picture: np.ndarray = renderer.render().copy()
@@ -101,17 +101,14 @@ def _chosen(folder: Path) -> Iterator[tuple[StoredGrasps, int]]:
                     yield stored, int(np.argmax(stored.part == part))
 
 
-def _camera(stored: StoredGrasps, grasp: int) -> mujoco.MjvCamera:
-    """A camera that sees object and hand from one side of the palm."""
-    rotation = stored.rotation[grasp]
-    palm = PALM_CORNERS @ rotation.T + stored.position[grasp]
-    seen = np.concatenate([stored.object.vertices, palm])
+def _camera(rotation: np.ndarray, seen: np.ndarray) -> mujoco.MjvCamera:
+    """A camera that sees points [n, 3] from one side of a palm with a rotation [3, 3]."""
     # Of a palm that looks up or down the fingers tell where they point.
     level = max(rotation[:, 0], rotation[:, 2], key=lambda axis: float(np.hypot(*axis[:2])))
     camera = import_mujoco().MjvCamera()
     camera.azimuth = np.degrees(np.arctan2(level[1], level[0])) + SIDE
     camera.elevation = ELEVATION
-    camera.lookat = (seen.min(axis=0) + seen.max(axis=0)) / 2.0
+    camera.lookat = 0.5 * (seen.min(axis=0) + seen.max(axis=0))
     radius = np.linalg.norm(seen - camera.lookat, axis=1).max()
     camera.distance = MARGIN * radius / np.sin(np.radians(FIELD_OF_VIEW / 2.0))
     return camera
