@@ -15,7 +15,7 @@ from amt_training.functional.catalogue import FAMILIES
 from amt_training.functional.evaluate import Plan, evaluate
 from amt_training.functional.evaluation_report import page, results_of
 from amt_training.functional.metrics import Record, Trial
-from amt_training.functional.objects import drawn_object
+from amt_training.functional.objects import Listed, drawn_object
 from amt_training.functional.trying import (
     METHODS,
     MODEL,
@@ -63,7 +63,7 @@ def test_every_method_is_tried_and_a_second_run_goes_on(plan, tmp_path):
 
 
 def test_what_is_asked_for():
-    one = drawn_object(FAMILIES["pan"], 0, seed=0)
+    one = drawn_object(Listed(FAMILIES["pan"], 0), seed=0)
     assert instructed_parts(one) == ["handle", "body"]
     asked = {instruction_for(one, "handle", seed) for seed in range(12)}
     shuffled = {shuffled_instruction(one, "handle", "test", seed) for seed in range(12)}
