@@ -46,3 +46,12 @@ def test_every_reason_has_words():
 def test_state_values_are_those_of_the_message():
     names = ["INACTIVE", "HOLD", "RAMP", "TRACK", "FAULT"]
     assert {name: State[name].value for name in names} == dict(zip(names, range(5), strict=True))
+
+
+def test_a_grasp_has_a_state_of_its_own() -> None:
+    states = StateMachine()
+    assert states.execute(NO_REASON) == State.GRASP
+    assert states.sends_commands and not states.follows
+    assert states.execute(Reason.GRASP_STOPPED) == State.HOLD
+    assert states.execute(Reason.COMMAND_REFUSED) == State.FAULT
+    assert states.execute(NO_REASON) == State.FAULT

@@ -1,4 +1,4 @@
-"""Hands in; joint commands for the arm and the hand out, and the state of it all."""
+"""Hands or a grasp in; joint commands for the arm and the hand out, and the state of it all."""
 
 from __future__ import annotations
 
@@ -6,53 +6,43 @@ import sys
 import time
 
 import numpy as np
-from amt_msgs.msg import HandPose, HandPoseArray, RetargetStatus
+from amt_msgs.msg import HandPose, HandPoseArray
 from builtin_interfaces.msg import Time
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from sensor_msgs.msg import JointState
 
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.retarget.solver import Retargeter, RetargetResult
-from amt_retarget.robot.joint_orders import project_names
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
-from amt_retarget.ros.drivers import COMMAND_INTERFACES, DriverPublishers
+from amt_retarget.ros.drivers import COMMAND_INTERFACES
+from amt_retarget.ros.grasp_execution import GraspExecution
+from amt_retarget.ros.joint_positions import MeasuredJoints
 from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
 from amt_retarget.ros.lifetime import run_nodes
+from amt_retarget.ros.retarget_output import RetargetOutput
+from amt_retarget.ros.retarget_parameters import declare_ranges
 from amt_retarget.ros.transforms import TransformTree, seconds
-from amt_retarget.safety.limits import CommandGuard
+from amt_retarget.safety.limits import CheckedCommand, CommandGuard
 from amt_retarget.safety.state import NO_REASON, Reason, State, StateMachine
-from amt_retarget.safety.watchdog import TIMEOUT_RANGE_S, InputWatchdog
+from amt_retarget.safety.watchdog import InputWatchdog
 
 HOLD_PERIOD_S = 0.02
-JOINT_STATE_TIMEOUT_S = 0.5
 STEP_RANGE_S = (0.002, 0.2)
 BRAKE_S = 1.5
 """Longer than braking from full speed takes; see RetargetSettings' acceleration limits."""
-
-RANGES = {
-    "input_timeout_s": (0.1, *TIMEOUT_RANGE_S, "hold when no hand has come for this long (s)"),
-    "min_confidence": (0.5, 0.0, 1.0, "hands below this confidence are not followed"),
-    "velocity_scale": (0.25, 0.01, 1.0, "share of the arm's velocity limits that may be used"),
-    "hand_velocity_scale": (1.0, 0.01, 1.0, "share of the hand's velocity limits"),
-    "max_accel": (5.0, 0.1, 50.0, "acceleration limit of the arm's joints (rad/s^2)"),
-    "hand_max_accel": (100.0, 1.0, 500.0, "acceleration limit of the hand's joints (rad/s^2)"),
-    "ramp_time_s": (1.0, 0.0, 10.0, "time in which the speeds grow after engaging (s)"),
-    "hand_smoothing_hz": (3.8, 0.5, 30.0, "fingers: lower is smoother, higher is faster (Hz)"),
-    "arm_smoothing_hz": (3.2, 0.5, 30.0, "arm: lower is smoother, higher is faster (Hz)"),
-    "position_scale": (1.0, 0.1, 5.0, "way of the robot's wrist over the person's (relative)"),
-    "table_height": (0.0, -2.0, 2.0, "of a surface that nothing may touch, base frame (m)"),
-}
-"""Default, lowest, highest and meaning of the parameters that operators tune."""
+AT_REST = 1e-6
+"""Of the commanded velocities (rad/s)."""
 
 
 class RetargetNode(SelfStartingLifecycleNode):
     """Follows the person's hand while everything is in order, and brakes and holds otherwise.
 
-    No command is sent before the first valid hand. From then on one is sent for every image, and
-    50 times a second while holding. Stamps of commands are those of their image.
+    A grasp that is asked for by service takes the robot over until it is let go (GraspExecution).
+    No command is sent before the first valid hand or grasp. From then on one is sent for every
+    image, and 50 times a second in a grasp and while holding. Stamps of commands that follow a hand
+    are those of their image.
     """
 
     user_errors = (RetargetError,)
@@ -68,12 +58,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         defaults = RetargetSettings()
         self.declare_parameter("workspace_min", list(defaults.workspace_min))
         self.declare_parameter("workspace_max", list(defaults.workspace_max))
-        for name, (default, low, high, meaning) in RANGES.items():
-            floating_range = FloatingPointRange(from_value=low, to_value=high)
-            descriptor = ParameterDescriptor(
-                description=meaning, floating_point_range=[floating_range]
-            )
-            self.declare_parameter(name, default, descriptor)
+        declare_ranges(self)
         self._transforms = TransformTree(self)
         self.start()
 
@@ -91,7 +76,7 @@ class RetargetNode(SelfStartingLifecycleNode):
             )
         self._robot = Robot.load(self._text("robot"), self._text("hand"))
         self._side = int(Side[self._robot.hand.upper()])
-        self._project_names = project_names(self._robot.hand)  # each driver has names of its own
+        self._measured = MeasuredJoints(self._robot)
         self._retargeter = Retargeter(
             self._robot,
             RetargetSettings(
@@ -112,55 +97,79 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._watchdog = InputWatchdog(self._number("input_timeout_s"))
         self._compensates_latency = bool(self.get_parameter("compensate_latency").value)
         self._base_frame = self._text("base_frame")
-        self._drivers = DriverPublishers(self, interface)
-        self._commands = self.create_publisher(JointState, topics.JOINT_COMMAND, topics.KEPT_QOS)
-        self._statuses = self.create_publisher(
-            RetargetStatus, topics.RETARGET_STATUS, topics.LATCHED_QOS
+        self._grasp = GraspExecution(
+            self,
+            self._robot,
+            self._retargeter.limits,
+            self._number("table_height"),
+            self._base_frame,
+            self._transforms,
         )
+        self._output = RetargetOutput(self, self._retargeter.limits, self._base_frame, interface)
 
     def activate(self) -> None:
         self._guard = CommandGuard(self._retargeter.limits)
         self._states = StateMachine()
-        self._measured: np.ndarray = np.full(len(self._robot.joint_names), np.nan)
-        self._measured_time = -np.inf
+        self._measured.reset()
         self._last_cycle: float | None = None
+        self._command: CheckedCommand | None = None
         self._image_stamp = Time()
         self._watchdog.reset()
         self._retargeter.reset()
         qos = topics.RESULT_QOS
         self._active = [
-            self.create_subscription(JointState, topics.JOINT_STATES, self._on_joint_state, qos),
+            self.create_subscription(JointState, topics.JOINT_STATES, self._measured.take, qos),
             self.create_subscription(HandPoseArray, topics.HANDS, self._on_hands, qos),
         ]
+        self._grasp.start(self._stand_still, self._follow_hands)
         self._timer = self.create_timer(HOLD_PERIOD_S, self._on_timer)
-        self._publish_status(None, 0.0, 0.0)
+        self._publish_status()
 
     def deactivate(self) -> None:
         for subscription in self._active:
             self.destroy_subscription(subscription)
         self.destroy_timer(self._timer)
+        self._brake(Reason.NO_INPUT_YET)
+        self._grasp.end()
+
+    def _brake(self, reason: Reason) -> None:
+        """Command the robot to a standstill, if it has commands."""
         deadline = time.monotonic() + BRAKE_S
         while self._last_cycle is not None and time.monotonic() < deadline:
             time.sleep(HOLD_PERIOD_S)
-            self._cycle(None, Reason.NO_INPUT_YET)
+            self._cycle(None, reason)
+            if self._command is None or np.abs(self._command.velocities).max() < AT_REST:
+                return
 
-    def _on_joint_state(self, message: JointState) -> None:
-        position = {
-            self._project_names.get(name, name): value
-            for name, value in zip(message.name, message.position, strict=False)
-        }
-        names = self._robot.joint_names
-        if all(name in position for name in names):
-            self._measured = np.array([position[name] for name in names])
-            self._measured_time = time.monotonic()
-        elif any(name in position for name in names):
-            # Arm and hand have drivers of their own; each message brings some of the joints.
-            for index, name in enumerate(names):
-                self._measured[index] = position.get(name, self._measured[index])
-            if np.isfinite(self._measured).all():
-                self._measured_time = time.monotonic()
+    def _stand_still(self) -> np.ndarray:
+        """Bring the robot to rest; joints [22] (rad) at which it stands.
+
+        Raises RetargetError when it is in a fault or its joints are not known.
+        """
+        if self._states.state == State.FAULT:
+            raise RetargetError("the robot is in a fault: deactivate and activate the node first")
+        if self._measured.stale:
+            raise RetargetError("the robot's joint states are missing or old: start its drivers")
+        if self._paused() or self._command is None:
+            return self._measured.positions.copy()
+        self._brake(Reason.GRASP_STOPPED)
+        return self._command.positions
+
+    def _follow_hands(self) -> None:
+        """Let go of the grasp where the robot comes to rest."""
+        self._brake(Reason.GRASP_STOPPED)
+        if self._command is not None:
+            self._retargeter.engage(self._command.positions)
+        self._grasp.release()
+
+    def _paused(self) -> bool:
+        """Whether there has been no command for so long that the robot stands."""
+        now = time.monotonic()
+        return self._last_cycle is None or now - self._last_cycle > STEP_RANGE_S[1]
 
     def _on_hands(self, message: HandPoseArray) -> None:
+        if self._grasp.motion is not None:
+            return
         received = time.perf_counter()
         latency = self.get_clock().now().nanoseconds * 1e-9 - seconds(message.header.stamp)
         hand, reasons = self._choose(message)
@@ -195,7 +204,9 @@ class RetargetNode(SelfStartingLifecycleNode):
         return best, NO_REASON
 
     def _on_timer(self) -> None:
-        if not self._watchdog.started:
+        if self._grasp.motion is not None:
+            self._cycle(None, NO_REASON)
+        elif not self._watchdog.started:
             self._cycle(None, Reason.NO_INPUT_YET | self._missing)
         elif self._watchdog.expired():
             self._cycle(None, Reason.INPUT_STALE | self._missing)
@@ -203,83 +214,82 @@ class RetargetNode(SelfStartingLifecycleNode):
     def _cycle(
         self, joints: np.ndarray | None, reasons: Reason, received: float | None = None
     ) -> None:
-        """One command: follow the hand's joints [21, 3] (base frame, m), or hold for reasons."""
+        """One command: of the grasp; or to follow the hand's joints [21, 3] (base frame, m); or to
+        hold for reasons.
+        """
         received = time.perf_counter() if received is None else received
-        now = time.monotonic()
-        if now - self._measured_time > JOINT_STATE_TIMEOUT_S:
+        now, motion = time.monotonic(), self._grasp.motion
+        if self._measured.stale:
             reasons |= Reason.JOINT_STATE_MISSING
-        if self._last_cycle is None or now - self._last_cycle > STEP_RANGE_S[1]:
-            if reasons:  # nothing moves yet, or nothing has moved for long: wait for all to be well
+        if self._grasp.stopped:
+            reasons |= Reason.GRASP_STOPPED
+        if self._paused():
+            if motion is not None:
+                motion.rest()
+                self._guard.start(motion.positions)
+            elif reasons:  # nothing moves: wait for all to be well
                 self._states.update(reasons, 0.0)
-                self._publish_status(None, 0.0, 0.0)
+                self._publish_status()
                 return
-            self._retargeter.engage(self._measured)
-            self._guard.start(self._measured)
+            else:
+                self._retargeter.engage(self._measured.positions)
+                self._guard.start(self._measured.positions)
             self._last_cycle = now - HOLD_PERIOD_S
+        assert self._last_cycle is not None
         dt = max(now - self._last_cycle, STEP_RANGE_S[0])
         self._last_cycle = now
 
         start = time.perf_counter()
-        if joints is None or reasons or self._states.state == State.FAULT:
-            result = self._retargeter.hold(dt)
+        result: RetargetResult | None = None
+        if motion is not None:
+            positions = motion.hold(dt) if reasons else motion.step(dt)
         else:
-            age = self._watchdog.input_age() if self._compensates_latency else 0.0
-            result = self._retargeter.step(joints, self._side, dt, age)
+            result = self._follow(joints, reasons, dt)
+            positions = result.positions
+            reasons |= result.reasons
         solve_time = time.perf_counter() - start
-        checked = self._guard.check(result.positions, dt)
-        reasons |= result.reasons
+        self._command = checked = self._guard.check(positions, dt)
         if not checked.accepted:
             reasons |= Reason.COMMAND_REFUSED
             violations = "; ".join(checked.violations)
             self.get_logger().error(f"Refused a command: {violations}", throttle_duration_sec=1.0)
             self._retargeter.engage(checked.positions)
+            self._grasp.release()
         previous = self._states.state
-        state = self._states.update(reasons, result.ramp)
+        if result is None:
+            state = self._states.execute(reasons)
+        else:
+            state = self._states.update(reasons, result.ramp)
         if state != previous:
             self.get_logger().info(f"{state.name}{': ' if reasons else ''}{reasons.text}")
         if self._states.sends_commands:
             following = self._states.follows
             stamp = self._image_stamp if following else self.get_clock().now().to_msg()
-            self._publish_command(checked.positions, checked.velocities, dt, stamp)
+            self._output.publish_command(checked, dt, stamp)
         self._publish_status(result, solve_time, time.perf_counter() - received)
 
-    def _publish_command(
-        self, positions: np.ndarray, velocities: np.ndarray, dt: float, stamp: Time
-    ) -> None:
-        names = self._robot.joint_names
-        message = JointState(name=list(names))
-        message.header.stamp = stamp
-        message.header.frame_id = self._base_frame
-        message.position = positions.tolist()
-        message.velocity = velocities.tolist()
-        self._commands.publish(message)
-        by_name = dict(zip(names, message.position, strict=True))
-        self._drivers.publish(by_name, dt, self.get_clock().now().to_msg())
+    def _follow(self, joints: np.ndarray | None, reasons: Reason, dt: float) -> RetargetResult:
+        if joints is None or reasons or self._states.state == State.FAULT:
+            return self._retargeter.hold(dt)
+        age = self._watchdog.input_age() if self._compensates_latency else 0.0
+        return self._retargeter.step(joints, self._side, dt, age)
 
     def _publish_status(
-        self, result: RetargetResult | None, solve_time: float, total_time: float
+        self,
+        result: RetargetResult | None = None,
+        solve_time: float = 0.0,
+        total_time: float = 0.0,
     ) -> None:
-        message = RetargetStatus()
-        message.header.stamp = self._image_stamp
-        message.header.frame_id = self._base_frame
-        message.state = int(self._states.state)
-        message.reasons = int(self._states.reasons)
-        message.text = self._states.reasons.text
-        age = self._watchdog.input_age()
-        message.input_age = age if np.isfinite(age) else float("nan")
-        message.solve_time = solve_time
-        message.total_time = total_time
-        message.tip_residual = np.full(4, np.nan, np.float32)
-        message.scale = message.position_margin = message.velocity_margin = float("nan")
-        if result is not None:
-            limits = self._retargeter.limits
-            message.tip_residual = result.tip_residual.astype(np.float32)
-            message.scale = result.scale
-            message.clamped_joints = result.clamped
-            room = np.minimum(result.positions - limits.lower, limits.upper - result.positions)
-            message.position_margin = float(room.min())
-            message.velocity_margin = float((limits.velocity - abs(result.velocities)).min())
-        self._statuses.publish(message)
+        self._output.publish_status(
+            self._states,
+            self._grasp.phase,
+            self._image_stamp,
+            self._watchdog.input_age(),
+            self._command,
+            result,
+            solve_time,
+            total_time,
+        )
 
 
 def main() -> int:

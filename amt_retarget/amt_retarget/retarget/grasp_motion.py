@@ -28,17 +28,17 @@ class TimedWay:
 
         self.phase = way.phase
         self._spline = CubicSpline(np.linspace(0.0, 1.0, len(way.joints)), way.joints)
-        self.duration = max(way.shortest_s, self._shortest(limits), 1e-3)
-        """s; no joint passes its limits of velocity and of planned acceleration."""
-
-    def _shortest(self, limits: JointLimits) -> float:
         knots = self._spline.x
         between = np.sort(np.concatenate([knots, 0.5 * (knots[1:] + knots[:-1])]))
         speed, bend = np.abs(self._spline(between, 1)), np.abs(self._spline(between, 2))
         by_velocity = PEAK_OVER_MEAN_SPEED * speed / limits.velocity
         squared = PEAK_OVER_MEAN_SPEED**2 * bend + PEAK_ACCELERATION * speed
         by_acceleration = np.sqrt(squared / (PLANNED_ACCELERATION * limits.acceleration))
-        return float(max(by_velocity.max(), by_acceleration.max()))
+        self.duration = float(max(way.shortest_s, by_velocity.max(), by_acceleration.max(), 1e-3))
+        """s; no joint passes its limits of velocity and of planned acceleration."""
+        deceleration = (1.0 - PLANNED_ACCELERATION) * limits.acceleration
+        self.braking = float((PEAK_OVER_MEAN_SPEED / self.duration * speed / deceleration).max())
+        """s; from the highest speed, with the acceleration that is not planned."""
 
     def at(self, time: float) -> Array:
         """Joints [22] (rad) so many seconds after the start; the last ones from the end on."""
@@ -63,9 +63,6 @@ class GraspMotion:
         self._ways = [TimedWay(way, limits) for way in ways]
         self._index = 0
         self._time = 0.0
-        self._brake_s = float(
-            np.max(limits.velocity / ((1.0 - PLANNED_ACCELERATION) * limits.acceleration))
-        )
         self.positions: Array = self._ways[0].at(0.0)
         self._wanted = self.positions
         self.rest()
@@ -95,16 +92,14 @@ class GraspMotion:
 
     def _advance(self, dt: float, rate: float) -> Array:
         """rate: how fast time along the way shall pass, 1 for as planned."""
-        change = dt / self._brake_s
+        way = self._ways[min(self._index, len(self._ways) - 1)]
+        change = dt / max(way.braking, dt)
         self._rate = min(max(rate, self._rate - change), self._rate + change)
         self._time += self._rate * dt
-        if self._index < len(self._ways):
-            way = self._ways[self._index]
-            wanted = way.at(self._time)
-            if self._time >= way.duration:
-                self._index, self._time = self._index + 1, 0.0
-        else:
-            wanted = self._wanted
+        wanted = way.at(self._time)
+        if self._time >= way.duration and self._index < len(self._ways):
+            self._index += 1
+            self._time = 0.0 if self._index < len(self._ways) else way.duration
         self.positions, self._velocities = self._limits.move_toward(
             wanted, (wanted - self._wanted) / dt, self.positions, self._velocities, dt
         )

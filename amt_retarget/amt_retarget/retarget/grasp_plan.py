@@ -7,10 +7,9 @@ pre-grasp and the point behind it and up again, until one keeps all limits and d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.configuration import Configuration, rotation_vector
 from amt_retarget.grasp.retargeter import RobotGrasp
-from amt_retarget.retarget.kinematics import PALM_LENGTH_M, make_kernel, set_collisions
+from amt_retarget.retarget.arm_postures import ArmPostures
 from amt_retarget.robot.robot import Robot
 from amt_retarget.safety.limits import JointLimits
 
@@ -35,21 +34,12 @@ CLOSING_S = 0.8
 PEAK_OVER_MEAN_SPEED = 1.875
 """Of a minimum-jerk motion from rest to rest."""
 
-POSITION_WEIGHT, ROTATION_WEIGHT = 1e4, 1e2
-"""Per m^2 and rad^2: a centimetre counts as much as a tenth of a radian."""
-TRUST_RAD, MOST_STEPS, LEAST_DECREASE = 0.3, 60, 1e-14
-REACHED_M, REACHED_RAD = 2e-4, 1e-3
 STEP_M, STEP_RAD = 0.005, 0.05
 """Between neighbouring samples of a way: of the palm, and of its rotation and the joints."""
 JUMP_RAD = 0.2
 """A joint that moves by more between samples of a straight way passes a singular posture."""
 OVERLAP_M = 0.002
 """Links may seem nearer than allowed by so much: the capsules around them are a little thicker."""
-
-ELBOWS = ((0.0, -1.45, 1.9), (np.pi, -1.69, -1.9))
-"""Shoulder pan relative to the grasp's direction, shoulder lift and elbow of the starts (rad)."""
-WRISTS = tuple(product((-2.0, -0.4, 1.2, 2.8), (-np.pi / 2, np.pi / 2), (-np.pi / 2, np.pi / 2)))
-SAME_RAD = 0.05
 
 
 class Phase(IntEnum):
@@ -117,8 +107,8 @@ class GraspPlanner:
         self._robot = robot
         self._limits = limits
         self._table_height = table_height
-        self._kernel = make_kernel(robot, [(0, 0)])
-        set_collisions(self._kernel, robot)
+        self._postures = ArmPostures(robot, limits)
+        self._kernel = self._postures.kernel
 
     def plan(self, grasp: HandGrasp, object_pose: Array, positions: Array) -> list[Way]:
         """The ways of all phases, in order; each begins where the one before ends.
@@ -130,15 +120,17 @@ class GraspPlanner:
         self._check(grasp, object_pose, positions)
         touching = _in_base(grasp.grasp, object_pose)
         reason = ""
-        for arm in self._arm_postures(touching, positions):
+        for arm in self._postures.find(touching, positions[:6]):
             try:
                 return self._ways(arm, grasp, object_pose, positions)
             except _BlockedError as blocked:
                 reason = reason or str(blocked)
-        raise RetargetError(
-            f"the grasp {reason or self._out_of_reach(touching, positions)}: take another grasp, "
-            "or move the object"
-        )
+        if not reason:
+            away = self._postures.beyond_reach(touching)
+            reason = "lies where the arm cannot turn the palm as it needs to be"
+            if away > 0.0:
+                reason = f"lies {100.0 * away:.0f} cm beyond the arm's reach"
+        raise RetargetError(f"the grasp {reason}: take another grasp, or move the object")
 
     def _check(self, grasp: HandGrasp, object_pose: Array, positions: Array) -> None:
         for name, values, shape in (
@@ -167,27 +159,6 @@ class GraspPlanner:
                     f"the grasp wants {self._limits.names[6 + i]} at {joints[i]:.3f} rad, beyond "
                     f"its limits {lower[i]:.3f} to {upper[i]:.3f}: give joints within them"
                 )
-
-    def _arm_postures(self, touching: Configuration, positions: Array) -> Iterator[Array]:
-        """Joints [6] of the arm that put the palm there, the nearest to positions [22] first."""
-        found: list[Array] = []
-        pan = float(np.arctan2(touching.position[1], touching.position[0]))
-        for (turned, lift, elbow), wrist in product(ELBOWS, WRISTS):
-            start = np.array([pan + turned, lift, elbow, *wrist])
-            joints = self._reach(start, touching)
-            if joints is None:
-                continue
-            arm = self._nearest_turns(joints[:6], positions[:6])
-            if all(np.abs(arm - other).max() > SAME_RAD for other in found):
-                found.append(arm)
-        return iter(sorted(found, key=lambda arm: float(np.abs(arm - positions[:6]).max())))
-
-    def _nearest_turns(self, arm: Array, near: Array) -> Array:
-        """The same posture with every joint turned by full turns to be nearest to `near` [6]."""
-        lower, upper = self._limits.lower[:6], self._limits.upper[:6]
-        turned = arm + 2.0 * np.pi * np.round((near - arm) / (2.0 * np.pi))
-        turned = np.where(turned > upper, turned - 2.0 * np.pi, turned)
-        return np.where(turned < lower, turned + 2.0 * np.pi, turned)
 
     def _ways(
         self, arm: Array, grasp: HandGrasp, object_pose: Array, positions: Array
@@ -222,7 +193,9 @@ class GraspPlanner:
         """Ways from positions [22] to end [22], behind the pre-grasp: over the top where that is
         clear, else straight to it; through the ready pose where nothing else is clear.
         """
-        home = np.concatenate([self._nearest_turns(self._robot.home[:6], positions[:6]), end[6:]])
+        home = np.concatenate(
+            [self._postures.nearest_turns(self._robot.home[:6], positions[:6]), end[6:]]
+        )
         try:
             rise = self._straight(end[:6], behind, _moved(behind, np.array([0, 0, ABOVE_M])), "")
             descents = [rise[::-1], end[None]]
@@ -231,7 +204,7 @@ class GraspPlanner:
         reason = _BlockedError()
         for descent, through in product(descents, ([], [home])):
             stations = [positions, *through, descent[0]]
-            lines = [_line(a, b) for a, b in zip(stations[:-1], stations[1:], strict=True)]
+            lines = [_line(a, b) for a, b in pairwise(stations)]
             legs = [*lines, descent] if len(descent) > 1 else lines
             try:
                 for leg in legs:
@@ -242,7 +215,7 @@ class GraspPlanner:
         raise reason
 
     def _straight(self, arm: Array, start: Configuration, end: Configuration, where: str) -> Array:
-        """Joints [n, 22] along the straight way of the palm between two configurations in base_link.
+        """Joints [n, 22] along the palm's straight way between two poses in base_link.
 
         arm: [6] at the start. Raises _BlockedError where the arm cannot follow.
         """
@@ -252,7 +225,7 @@ class GraspPlanner:
         count = int(np.ceil(max(way / STEP_M, turn / STEP_RAD, bend / STEP_RAD, 1.0)))
         samples = [np.concatenate([arm, start.joints])]
         for share in np.linspace(0.0, 1.0, count + 1)[1:]:
-            reached = self._reach(samples[-1][:6], start.towards(end, share))
+            reached = self._postures.reach(samples[-1][:6], start.towards(end, share))
             if reached is None or np.abs(reached - samples[-1])[:6].max() > JUMP_RAD:
                 raise _BlockedError(f"lies where the arm cannot follow a straight line {where}")
             samples.append(reached)
@@ -279,44 +252,6 @@ class GraspPlanner:
                     f"itself {where}"
                 )
 
-    def _reach(self, arm: Array, palm: Configuration) -> Array | None:
-        """Joints [22] with the palm there (base_link), on from arm [6]; None where it cannot be."""
-        q = self._approximate(arm, palm, ROTATION_WEIGHT)
-        rotation, wrist = self._kernel.palm(q)
-        away = np.linalg.norm(wrist - _wrist(palm))
-        turned = np.linalg.norm(rotation_vector(rotation.T @ palm.rotation))
-        return q if away < REACHED_M and turned < REACHED_RAD else None
-
-    def _approximate(self, arm: Array, palm: Configuration, rotation_weight: float) -> Array:
-        """Joints [22] with the palm as near to a pose in base_link as it comes, on from arm [6]."""
-        q, _ = self._kernel.minimise(
-            np.clip(np.concatenate([arm, palm.joints]), self._limits.lower, self._limits.upper),
-            np.zeros((1, 3)),
-            np.zeros(1),
-            np.full(1, np.inf),
-            _wrist(palm),
-            palm.rotation,
-            POSITION_WEIGHT,
-            rotation_weight,
-            self._limits.lower,
-            self._limits.upper,
-            TRUST_RAD,
-            LEAST_DECREASE,
-            MOST_STEPS,
-            False,
-        )
-        return np.concatenate([q[:6], palm.joints])
-
-    def _out_of_reach(self, palm: Configuration, positions: Array) -> str:
-        """Why no posture of the arm puts the palm there."""
-        pan = float(np.arctan2(palm.position[1], palm.position[0]))
-        start = np.array([pan, *ELBOWS[0][1:], *positions[3:6]])
-        _, wrist = self._kernel.palm(self._approximate(start, palm, 0.0))
-        away = float(np.linalg.norm(wrist - _wrist(palm)))
-        if away > REACHED_M:
-            return f"lies {100.0 * away:.0f} cm beyond the arm's reach"
-        return "lies where the arm cannot turn the palm as it needs to be"
-
 
 def _in_base(configuration: Configuration, object_pose: Array) -> Configuration:
     rotation, position = object_pose[:3, :3], object_pose[:3, 3]
@@ -329,11 +264,6 @@ def _in_base(configuration: Configuration, object_pose: Array) -> Configuration:
 
 def _moved(configuration: Configuration, by: Array) -> Configuration:
     return Configuration(configuration.rotation, configuration.position + by, configuration.joints)
-
-
-def _wrist(palm: Configuration) -> Array:
-    """The kernel's wrist point [3] of a palm's pose."""
-    return palm.position - PALM_LENGTH_M * palm.rotation[:, 2]
 
 
 def _line(start: Array, end: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Topic names and QoS: their one home.
+"""Names of topics and services, and QoS: their one home.
 
 Names without a leading slash follow the nodes' namespace: /amt/hands, or /left/amt/hands.
 """
@@ -21,6 +21,10 @@ OBJECTS = "amt/objects"
 CONTACTS = "amt/contacts"
 OVERLAY = "amt/overlay"
 MARKERS = "amt/markers"
+GRASPS = "amt/grasps"
+SAMPLE_GRASPS = "amt/sample_grasps"
+EXECUTE_GRASP = "amt/execute_grasp"
+STOP_GRASP = "amt/stop_grasp"
 JOINT_COMMAND = "amt/joint_command"
 RETARGET_STATUS = "amt/retarget_status"
 JOINT_STATES = "joint_states"

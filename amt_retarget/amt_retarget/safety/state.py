@@ -18,6 +18,8 @@ class State(IntEnum):
     """Following at the full speed limits."""
     FAULT = 4
     """Something is wrong with the robot side: as HOLD, until `StateMachine.reset`."""
+    GRASP = 5
+    """Executing a grasp, or standing at the end of one; hands are not followed."""
 
 
 class Reason(IntFlag):
@@ -35,6 +37,7 @@ class Reason(IntFlag):
     COMMAND_REFUSED = 512
     INPUT_JUMPED = 1024
     TARGET_UNREACHABLE = 2048
+    GRASP_STOPPED = 4096
 
     @property
     def text(self) -> str:
@@ -55,6 +58,7 @@ _TEXTS = {
     Reason.COMMAND_REFUSED: "a command would have broken a limit",
     Reason.INPUT_JUMPED: "the hand was suddenly somewhere else",
     Reason.TARGET_UNREACHABLE: "the arm cannot reach where the hand is",
+    Reason.GRASP_STOPPED: "the grasp has been stopped",
 }
 
 NO_REASON = Reason(0)
@@ -62,7 +66,7 @@ FAULTS = Reason.SOLVER_FAILED | Reason.COMMAND_REFUSED
 
 
 class StateMachine:
-    """Decides in every cycle whether the robot follows the hand.
+    """Decides in every cycle whether the robot follows the hand, or executes a grasp.
 
     It has no clock: what takes time (the ramp, the age of the input) comes in as a value. Nothing
     is sent before the first cycle without any reason against it; from then on commands never just
@@ -77,18 +81,27 @@ class StateMachine:
         """State for this cycle. reasons: all that speak against following. ramp: 0..1, the share
         of the speed limits that the retargeter has reached.
         """
+        if self.state == State.INACTIVE and reasons:
+            self.reasons = reasons
+            return self.state
+        return self._enter(State.TRACK if ramp >= 1.0 else State.RAMP, reasons)
+
+    def execute(self, reasons: Reason) -> State:
+        """State for a cycle of a grasp. reasons: all that speak against moving on."""
+        return self._enter(State.GRASP, reasons)
+
+    def _enter(self, state: State, reasons: Reason) -> State:
+        """That state, or what the reasons leave of it."""
         if self.state == State.FAULT:
             self.reasons |= reasons & FAULTS
             return self.state
         self.reasons = reasons
-        if self.state == State.INACTIVE and reasons:
-            return self.state
         if reasons & FAULTS:
             self.state = State.FAULT
         elif reasons:
             self.state = State.HOLD
         else:
-            self.state = State.TRACK if ramp >= 1.0 else State.RAMP
+            self.state = state
         return self.state
 
     @property

@@ -11,13 +11,17 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.robot.description import JOINT_NAMES
 from amt_retarget.robot.robot import Robot
 from amt_retarget.simulation.engine import import_mujoco
-from amt_retarget.simulation.model import TIMESTEP, build_model
+from amt_retarget.simulation.hand_and_object import OBJECT
+from amt_retarget.simulation.model import TIMESTEP, build_spec
+from amt_retarget.simulation.table_object import TableObject, add_object
 
 Array = NDArray[np.float64]
 
 
 class SimulatedRobot:
-    """A UR arm with an Allegro hand under position control; it starts at rest in its home pose.
+    """A UR arm with an Allegro hand under position control, and an object on its table, if any.
+
+    The robot starts at rest in its home pose.
 
     Arrays have 22 entries in the order of `joint_names` (that of `Robot`); rad, rad/s, s.
 
@@ -27,9 +31,13 @@ class SimulatedRobot:
 
     joint_names = JOINT_NAMES
 
-    def __init__(self, arm: str, hand: str) -> None:
+    def __init__(self, arm: str, hand: str, thing: TableObject | None = None) -> None:
+        """arm, hand: as in `Robot.load`."""
         self._mujoco = import_mujoco()
-        self.model = build_model(arm, hand)
+        spec = build_spec(arm, hand)
+        if thing is not None:
+            add_object(spec, thing)
+        self.model = spec.compile()
         self.data = self._mujoco.MjData(self.model)
         self._qpos = np.array([self.model.joint(name).qposadr[0] for name in JOINT_NAMES])
         self._dof = np.array([self.model.joint(name).dofadr[0] for name in JOINT_NAMES])
@@ -93,6 +101,14 @@ class SimulatedRobot:
     def velocities(self) -> Array:
         """Measured velocities [22], rad/s."""
         return self.data.qvel[self._dof].copy()
+
+    @property
+    def object_pose(self) -> Array:
+        """[4, 4] object's frame to base_link (m), where there is an object."""
+        body = self.data.body(OBJECT)
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = body.xmat.reshape(3, 3), body.xpos
+        return pose
 
     @property
     def time(self) -> float:
