@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from amt_perception.errors import AmtError
 from amt_perception.grasp.config import VARIANTS, GraspConfig
-from amt_perception.grasp.flow import flow_pair
+from amt_perception.grasp.flow import between
 from amt_perception.grasp.grasp_model import GraspModel
 from amt_perception.grasp.interface import GraspContext, Language
 from amt_perception.grasp.weights import (
@@ -197,7 +197,8 @@ def test_it_learns_one_grasp_for_each_instruction() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=0.0)
     for _ in range(60):
         context = model.context(points, normals, make_language(2))
-        state, time, target = flow_pair(data)
+        noise, time = torch.randn_like(data), torch.rand(2, 32)
+        state, target = between(noise, data, time), data - noise
         loss = (model.velocity(state, time, context) - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -245,6 +246,18 @@ def test_checkpoints_come_back_exactly(model: GraspModel, tmp_path: Path) -> Non
     assert torch.equal(
         velocities(loaded, read(loaded, language)), velocities(model, read(model, language))
     )
+
+
+def test_the_small_language_encoder_is_in_the_checkpoint(tmp_path: Path) -> None:
+    config = replace(TINY, language_encoder="small", language_width=16)
+    model, path = make_model(config), tmp_path / "grasp.safetensors"
+    save_grasp_checkpoint(path, model, {})
+    loaded = load_grasp_checkpoint(path)
+    words = ["hold the mug by its handle", "pour"]
+    with torch.no_grad():
+        first, second = (one.language_encoder.encode(words) for one in (model, loaded))
+        assert torch.equal(first.tokens, second.tokens)
+        close(read(loaded, second).contact_logits, read(model, first).contact_logits)
 
 
 def test_checkpoints_that_cannot_be_used_say_why(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import torch
 
 from amt_perception.errors import AmtError
+from amt_perception.grasp.config import VARIANTS, GraspConfig
+from amt_perception.grasp.grasp_model import GraspModel
 from amt_perception.hand.joints import Side
 from amt_perception.hand.mano_files import load_hand_model
 from amt_perception.hand.model_data import HandModelData
@@ -20,8 +22,9 @@ from amt_perception.model.transition import TransitionConfig, TransitionRefiner
 from amt_perception.model.weights import load_checkpoint
 from amt_training.data.factory import object_classes
 from amt_training.data.sample import HandDataset
-from amt_training.data.settings import ShardsSettings, ToySettings
+from amt_training.data.settings import FunctionalSettings, ShardsSettings, ToySettings
 from amt_training.data.targets import TargetBuilder
+from amt_training.functional.task import FunctionalGraspTask
 from amt_training.losses.total import AmtLoss
 from amt_training.settings import ModelSettings, TrainSettings
 from amt_training.synthetic.settings import WorldSettings
@@ -29,15 +32,16 @@ from amt_training.tasks.single_frame import SingleFrameTask
 from amt_training.tasks.temporal import TemporalTask, stage_two_model
 from amt_training.tasks.transition import TransitionTask
 
-ModelConfig: TypeAlias = AmtConfig | BaselineConfig | TransitionConfig
+ModelConfig: TypeAlias = AmtConfig | BaselineConfig | TransitionConfig | GraspConfig
 MODELS: dict[str, ModelConfig] = {
     **SIZES,
     "baseline": BaselineConfig(),
     "tiny_baseline": TINY_BASELINE,
     "transition": TransitionConfig(),
+    **{f"grasp_{name}": config for name, config in VARIANTS.items()},
 }
 """Configurations by `model.size`."""
-_OF_THE_GENERIC_HAND = (ToySettings, WorldSettings, ShardsSettings)
+_OF_THE_GENERIC_HAND = (ToySettings, WorldSettings, ShardsSettings, FunctionalSettings)
 """Data that needs no hand model of the user's; whose hands are in shards, only the user knows."""
 
 
@@ -76,6 +80,7 @@ def build_task(
     checkpoint are missing.
     """
     config, right = model_configuration(settings.model), hands[Side.RIGHT]
+    assert not isinstance(config, GraspConfig)  # the settings are checked
     classes = object_classes(settings.data)
     if classes is not None and not isinstance(config, TransitionConfig):
         config = replace(config, object_classes=classes)
@@ -98,6 +103,14 @@ def build_task(
     if settings.start_from is not None:
         _load_weights(model, Path(settings.start_from).expanduser(), right)
     return SingleFrameTask(model, loss, targets)
+
+
+def build_grasp_task(settings: TrainSettings) -> FunctionalGraspTask:
+    """The grasp model that is trained, with its weights at the start."""
+    config = model_configuration(settings.model)
+    assert isinstance(config, GraspConfig)  # the settings are checked
+    torch.manual_seed(settings.trainer.seed)
+    return FunctionalGraspTask(GraspModel(config), settings.grasp)
 
 
 def _load_weights(model: Amt | BaselineModel, path: Path, right: HandModelData) -> None:

@@ -16,14 +16,15 @@ from amt_training.data.augmentation import AugmentationSettings
 from amt_training.data.cache import CacheSettings
 from amt_training.data.convert import ConvertSettings
 from amt_training.data.crops import StoredCrop
-from amt_training.data.settings import DATA_SETS
+from amt_training.data.settings import DATA_SETS, GRASP_DATA
 from amt_training.evaluation.inference import EvaluationSettings
+from amt_training.functional.task import GraspTrainSettings
 from amt_training.losses.config import LossConfig
 from amt_training.tasks.transition import TransitionSettings
 from amt_training.trainer.trainer import TrainerSettings
 from amt_training.watch.settings import WatchSettings
 
-TASKS = ("stage1", "stage2", "transition")
+TASKS = ("stage1", "stage2", "transition", "functional_grasp")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class ModelSettings:
     """Which network, and where it starts."""
 
     size: str = MISSING
-    """large, base, small or tiny; baseline or tiny_baseline; transition."""
+    """large, base, small or tiny; baseline or tiny_baseline; transition; grasp_small, grasp_base or
+    grasp_document."""
     backbone_weights: str = "pretrained"
     """pretrained (from this machine's Hugging Face cache), a folder with a downloaded model, or
     random. The baseline has no backbone, tiny no pretrained one."""
@@ -44,7 +46,8 @@ class TrainSettings:
     """`python -m amt_training.train`."""
 
     task: str = MISSING
-    """stage1 (single frames; the baseline too), stage2 (temporal encoder) or transition."""
+    """stage1 (single frames; the baseline too), stage2 (temporal encoder), transition or
+    functional_grasp."""
     run_folder: str = MISSING
     """Where checkpoints, curves and pictures go."""
     batch_size: int = 64
@@ -73,6 +76,7 @@ class TrainSettings:
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     loss: LossConfig = field(default_factory=LossConfig)
     transition: TransitionSettings = field(default_factory=TransitionSettings)
+    grasp: GraspTrainSettings = field(default_factory=GraspTrainSettings)
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
 
@@ -100,6 +104,26 @@ class TrainSettings:
             )
         if (self.task == "transition") != (self.model.size == "transition"):
             raise AmtError("model.size=transition belongs to task=transition, and to no other")
+        self._check_grasps()
+
+    def _check_grasps(self) -> None:
+        grasps = self.task == "functional_grasp"
+        if grasps != self.model.size.startswith("grasp_"):
+            raise AmtError(
+                "model.size=grasp_small and the other grasp models belong to "
+                "task=functional_grasp, and to no other"
+            )
+        if grasps != (self.data.kind in GRASP_DATA):
+            raise AmtError(
+                f"task={self.task} does not learn from data={self.data.kind}: functional and "
+                "oakink_shape belong to task=functional_grasp, and to no other"
+            )
+        sharded = self.trainer.distributed.strategy == "fsdp2"
+        if grasps and (sharded or self.trainer.precision.compile != "none"):
+            raise AmtError(
+                "grasp models are small: set trainer.distributed.strategy=ddp and "
+                "trainer.precision.compile=none"
+            )
 
 
 @dataclass(frozen=True)

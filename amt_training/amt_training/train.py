@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from amt_perception.errors import AmtError
-from amt_training.build import build_task, hand_models
+from amt_training.build import build_grasp_task, build_task, hand_models
 from amt_training.configuration import checked, command
-from amt_training.data.factory import make_dataset
+from amt_training.data.factory import make_dataset, make_grasps
+from amt_training.functional.batches import GraspBatches, HeldOutGrasps
+from amt_training.functional.page_watcher import PageWatcher
 from amt_training.settings import TrainSettings
 from amt_training.sources import (
     First,
@@ -45,6 +48,23 @@ _VALIDATION_WINDOWS = 8
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Learning:
+    """What is learned, from what, and how it is judged."""
+
+    task: nn.Module
+    source: BatchSource
+    evaluate: Callable[[], Mapping[str, float]]
+    """Metrics of held-out samples."""
+    watchers: Sequence[Watcher]
+    """Besides those of every run."""
+    trained_on: str
+    samples: int
+    """How many there are to learn from."""
+    looked_at: str
+    """Name of the held-out part."""
+
+
 def train(settings: TrainSettings, configuration: Mapping[str, Any], world: World) -> None:
     """Train in this process of the world. configuration: the settings as plain values.
 
@@ -52,18 +72,34 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    log = LogWatcher(settings.watch.loggers, configuration)
+    learn = learn_grasps if settings.task == "functional_grasp" else learn_hands
+    learning = learn(settings, world, log)
+    _describe(learning)
+    folder = Path(settings.run_folder)
+    watchers = [ProgressBar(), EvaluationLog(), log, *learning.watchers]
+    trainer = Trainer(
+        settings.trainer, learning.task, learning.source, folder, world, watchers,
+        lambda _: learning.evaluate(),
+        {**configuration, TRAINED_ON: learning.trained_on},
+    )  # fmt: skip
+    if settings.probe_batch_size:
+        _probe(trainer, next(iter(learning.source.batches(0))), learning.samples)
+        return
+    trainer.run()
+    if world.is_main:
+        draw_curves(folder / CURVES, [read_run(folder)], folder.name)
+        _log.info("curves: %s", folder / CURVES)
+
+
+def learn_hands(settings: TrainSettings, world: World, log: LogWatcher) -> Learning:
+    """Hands, objects and contacts in pictures, or the motion of hands."""
     hands = hand_models(settings.mano_folder, settings.data)
     dataset = make_dataset(settings.data, "train", hands)
     held_out = make_dataset(settings.data, "val", hands)
-    if settings.batch_size * world.size > len(dataset.entries):
-        raise AmtError(
-            f"batch_size={settings.batch_size} in {world.size} process(es) is more than the "
-            f"{len(dataset.entries)} samples of {dataset.name}; choose a smaller one"
-        )
+    _check_batch_size(settings, world, dataset.name, len(dataset.entries))
     task = build_task(settings, hands, dataset)
-    _describe(task.model, dataset.name, len(dataset.entries), held_out.name, len(held_out.entries))
-    log = LogWatcher(settings.watch.loggers, configuration)
-    watchers: list[Watcher] = [ProgressBar(), EvaluationLog(), log]
+    watchers: list[Watcher] = []
     source: BatchSource
     validation: FrameSource | First
     judge: Any = task.validate  # of the batches that the task's own kind of source gives
@@ -79,19 +115,41 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
         task.targets.check_hand_model(task.last_labels(labels), held_out.name)
         target = task.targets(task.last_labels(labels))
         watchers.append(LookWatcher(settings.watch.look, inputs, target, log))
-    folder = Path(settings.run_folder)
-    trainer = Trainer(
-        settings.trainer, task, source, folder, world, watchers,
-        lambda _: judge(validation.once()),
-        {**configuration, TRAINED_ON: dataset.name},
+    looked_at = f"{held_out.name}: {len(held_out.entries):,} samples"
+    return Learning(
+        task, source, lambda: judge(validation.once()), watchers,
+        dataset.name, len(dataset.entries), looked_at,
     )  # fmt: skip
-    if settings.probe_batch_size:
-        _probe(trainer, next(iter(source.batches(0))), len(dataset.entries))
-        return
-    trainer.run()
-    if world.is_main:
-        draw_curves(folder / CURVES, [read_run(folder)], folder.name)
-        _log.info("curves: %s", folder / CURVES)
+
+
+def learn_grasps(settings: TrainSettings, world: World, log: LogWatcher) -> Learning:
+    """Functional grasps."""
+    task = build_grasp_task(settings)
+    config, seed = task.model.config, settings.trainer.seed
+    hands = hand_models(settings.mano_folder, settings.data)
+    grasps = make_grasps(settings.data, "train", hands, config.hand, seed)
+    held_out = make_grasps(settings.data, "val", hands, config.hand, seed)
+    _check_batch_size(settings, world, grasps.name, len(grasps))
+    source = GraspBatches(
+        grasps, task.model.kernel, settings.batch_size, seed, world.rank, world.size,
+        settings.cache.workers,
+    )  # fmt: skip
+    looked_at = HeldOutGrasps(
+        held_out, task.model.kernel, settings.grasp.validation.samples, settings.batch_size
+    )
+    return Learning(
+        task, source, lambda: task.validate(looked_at.batches),
+        [PageWatcher(settings.watch.look, task, held_out)],
+        grasps.name, len(grasps), f"{held_out.name}: {len(held_out):,} samples",
+    )  # fmt: skip
+
+
+def _check_batch_size(settings: TrainSettings, world: World, name: str, count: int) -> None:
+    if settings.batch_size * world.size > count:
+        raise AmtError(
+            f"batch_size={settings.batch_size} in {world.size} process(es) is more than the "
+            f"{count} samples of {name}; choose a smaller one"
+        )
 
 
 def _probe(trainer: Trainer, batch: Batch, limit: int) -> None:
@@ -105,13 +163,14 @@ def _probe(trainer: Trainer, batch: Batch, limit: int) -> None:
     probe_batch_size(step, trainer.world.device, limit)
 
 
-def _describe(model: nn.Module, name: str, count: int, held_out: str, held_out_count: int) -> None:
+def _describe(learning: Learning) -> None:
+    model: nn.Module = learning.task.model  # type: ignore[assignment]
     parameters = sum(one.numel() for one in model.parameters())
     trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
     _log.info(
-        "%s: %.1f million parameters, %.1f million of them trained; %s: %d samples; %s: %d samples",
+        "%s: %.1f million parameters, %.1f million of them trained; %s: %d samples; %s",
         type(model).__name__, parameters / 1e6, trained / 1e6,
-        name, count, held_out, held_out_count,
+        learning.trained_on, learning.samples, learning.looked_at,
     )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def test_states_lie_on_straight_lines_that_end_at_the_data():
 def test_times_are_spread_as_asked(spread, inner):
     torch.manual_seed(0)
     times = flow_times((200, 100), spread, torch.zeros(1))
-    assert 0.0 <= times.min() and times.max() <= 1.0
+    assert times.min() >= 0.0 and times.max() <= 1.0
     middle = ((times > 0.25) & (times < 0.75)).float().mean()
     assert float(middle) == pytest.approx(inner, abs=0.01)
 

@@ -12,11 +12,16 @@ from omegaconf import OmegaConf
 from amt_perception.errors import AmtError
 from amt_perception.grasp.config import GraspConfig
 from amt_perception.grasp.grasp_model import GraspModel
+from amt_perception.grasp.weights import load_grasp_checkpoint, read_grasp_info
 from amt_perception.metrics.grasp import grasp_errors
+from amt_training.configuration import checked
 from amt_training.functional.batches import GraspBatches, HeldOutGrasps, made
 from amt_training.functional.dataset import FunctionalGrasps
 from amt_training.functional.task import FunctionalGraspTask, GraspTrainSettings
+from amt_training.settings import TrainSettings
+from amt_training.train import train
 from amt_training.trainer.batches import each_tensor
+from amt_training.trainer.distributed import World
 
 from .functional_grasps import write_set
 
@@ -78,7 +83,7 @@ def test_learns_eight_grasps_by_heart(folder):
         schedule.step()
     task.eval()
     with torch.no_grad():
-        drawn, places = task.model.sample(task.context(batch), 4)
+        drawn, _ = task.model.sample(task.context(batch), 4)
     truth = batch.grasps
     errors = grasp_errors(
         *(one.reshape(8, 4, *one.shape[1:]).numpy()
@@ -102,14 +107,16 @@ def test_batches_depend_on_the_step_alone(folder):
     resumed = next(batches_of(folder).batches(3))
     assert same(resumed, first[3])
     assert not same(first[0], first[2])  # another epoch: another pose and sentence
-    by_worker = [batch for batch, _ in zip(batches_of(folder, workers=1).batches(3), "ab")]
+    by_worker = [
+        batch for batch, _ in zip(batches_of(folder, workers=1).batches(3), "ab", strict=False)
+    ]
     assert same(by_worker[0], first[3]) and same(by_worker[1], first[4])
 
 
 def test_processes_share_a_step(folder):
     grasps, kernel = FunctionalGrasps(folder, "train", "allegro"), make_task().model.kernel
-    whole = GraspBatches(grasps, kernel, 4)[1]
-    halves = [GraspBatches(grasps, kernel, 2, rank=rank, world=2)[1] for rank in range(2)]
+    whole = GraspBatches(grasps, kernel, 4).batch(1)
+    halves = [GraspBatches(grasps, kernel, 2, rank=rank, world=2).batch(1) for rank in range(2)]
     for k, half in enumerate(halves):
         assert torch.equal(half.points, whole.points[2 * k : 2 * k + 2])
 
@@ -128,3 +135,45 @@ def test_validation_is_repeatable_and_leaves_training_alone(folder):
 def test_a_model_that_needs_another_language_encoder_is_refused():
     with pytest.raises(AmtError, match="language encoder 'qwen'"):
         make_task(replace(TINY, language_encoder="qwen"))
+
+
+def run(folder, run_folder, *words):
+    with initialize_config_module("amt_training.config", version_base=None):
+        config = compose("train", [
+            "experiment=functional_grasp_small", f"data.root={folder}", f"run_folder={run_folder}",
+            "batch_size=4", "cache.workers=0", "trainer.max_steps=2", "trainer.log_every=1",
+            "grasp.validation={samples: 2, grasps: 2, steps: 2}", "watch.look.samples=1",
+            "model.changes={centres: [32, 8], width: 32, geometry_width: 16, fusion_points: 16, "
+            "velocity_points: 8, heads: 4}", *words,
+        ])  # fmt: skip
+    settings = checked(config, TrainSettings)
+    train(settings, OmegaConf.to_container(config), World(0, 1, torch.device("cpu")))
+
+
+def test_the_experiment_leaves_what_is_promised(folder, tmp_path):
+    run(folder, tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "checkpoints", "losses.jsonl", "evaluations.jsonl", "curves.png", "pages", "tensorboard",
+    }  # fmt: skip
+    lines = (tmp_path / "run" / "losses.jsonl").read_text().splitlines()
+    assert {"contact", "contact_excess", "flow"} <= set(json.loads(lines[-1]))
+    assert (tmp_path / "run" / "pages" / "00000002.html").stat().st_size > 700_000
+    newest = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    path = newest / "ema.safetensors"
+    assert load_grasp_checkpoint(path).config.width == 32
+    assert read_grasp_info(path).training["configuration"]["trained_on"] == "functional train"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("data.root=nowhere",), "python -m amt_training.functional generate"),
+        (("data=shards",), "does not learn from data=shards"),
+        (("model.size=tiny",), "model.size=grasp_small"),
+        (("trainer.precision.compile=default",), "compile=none"),
+        (("batch_size=16",), "batch_size=16"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(folder, tmp_path, words, message):
+    with pytest.raises(AmtError, match=message):
+        run(folder, tmp_path / "run", *words)

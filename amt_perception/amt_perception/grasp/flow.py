@@ -15,22 +15,12 @@ Velocity = Callable[[Tensor, float], Tensor]
 """Of states [..., D] at a time in 0..1: [..., D]."""
 
 
-def flow_pair(
-    data: Tensor, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What to learn from data [..., D]: states [..., D], times [...] and velocities [..., D].
-
-    Each vector gets its own time, uniform in 0..1, and its own standard normal noise. A network
-    that minimises the squared error to these velocities carries noise to data. generator: on the
-    data's device.
-    """
-    time = torch.rand(data.shape[:-1], generator=generator, device=data.device)
-    noise = torch.randn(data.shape, generator=generator, device=data.device)
-    return between(noise, data, time), time, data - noise
-
-
 def between(noise: Tensor, data: Tensor, time: Tensor) -> Tensor:
-    """[..., D] on the straight way from noise (time 0) to data (time 1); time [...]."""
+    """[..., D] on the straight way from noise (time 0) to data (time 1); time [...].
+
+    The velocity there is data - noise. A network that minimises the squared error to it, over
+    standard normal noise and all times, carries such noise to the data.
+    """
     return torch.lerp(noise, data, time[..., None].to(data.dtype))
 
 

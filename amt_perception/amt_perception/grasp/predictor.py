@@ -18,6 +18,7 @@ from amt_perception.grasp.language.small import SmallLanguageEncoder
 from amt_perception.grasp.object_input import ObjectCloud
 from amt_perception.grasp.views import draw_views
 from amt_perception.grasp.weights import load_grasp_checkpoint
+from amt_perception.model.interface import HAND_PARTS
 from amt_perception.model.precision import choose_device
 
 STEPS = 20
@@ -96,8 +97,7 @@ class GraspPredictor:
 
         Raises AmtError for an empty instruction.
         """
-        context = self._context(cloud, instruction)
-        return context.contact_logits[0].float().sigmoid().cpu().numpy()
+        return self._probabilities(self._context(cloud, instruction))
 
     @torch.no_grad()
     def sample(
@@ -108,12 +108,10 @@ class GraspPredictor:
         seed: int = 0,
         steps: int = STEPS,
         guidance: float = GUIDANCE,
-        drawn: int | None = None,
     ) -> list[GraspProposal]:
         """`count` grasps, the best one first (`ranking`).
 
-        drawn: so many are drawn and the best are given; without it, as many as are given. Raises
-        AmtError for an empty instruction and numbers that are not positive.
+        Raises AmtError for an empty instruction and numbers that are not positive.
         """
         context = self._context(cloud, instruction)
         uninstructed = None
@@ -121,11 +119,17 @@ class GraspPredictor:
             uninstructed = self._model.context(*self._tensors(cloud), None)
         generator = torch.Generator().manual_seed(seed)
         grasps, places = self._model.sample(
-            context, drawn or count, steps, guidance, generator, uninstructed
+            context, count, steps, guidance, generator, uninstructed
         )
         contact = None if places is None else places.cpu().double().numpy()
-        proposals = self._ranked(cloud, context, grasps.to("cpu"), contact)
-        return proposals[:count]
+        return self._ranked(cloud, context, grasps.to("cpu"), contact)
+
+    def _probabilities(self, context: GraspContext) -> np.ndarray:
+        """[1024, 6] of contact; 0 for a part that the hand has not: nothing is learnt about it."""
+        contact: np.ndarray = context.contact_logits[0].float().sigmoid().cpu().numpy()
+        if self.config.hand == "allegro":
+            contact[:, HAND_PARTS.index("pinky")] = 0.0
+        return contact
 
     def _ranked(
         self,
@@ -144,7 +148,7 @@ class GraspPredictor:
                 contact[..., 3] > TOUCHES,
                 cloud.points,
                 cloud.normals,
-                context.contact_logits[0].float().sigmoid().cpu().numpy(),
+                self._probabilities(context),
             )
             order = ranking.order(scores, rotation, position)
         return [

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +14,7 @@ from torch import Tensor
 from amt_perception.errors import AmtError
 from amt_perception.grasp.config import GraspConfig
 from amt_perception.grasp.grasp_model import GraspModel
+from amt_perception.output.files import atomic_write
 
 FORMAT_VERSION = 1
 
@@ -41,7 +40,7 @@ def save_grasp_checkpoint(
 
     training: notes that JSON can hold. state: tensors to write in place of the model's own, such
     as averaged ones. A small language encoder is part of the model and is written with it. Raises
-    AmtError for weights that are not finite.
+    AmtError for weights that are not finite and for a file that cannot be written.
     """
     from safetensors.torch import save_file
 
@@ -63,18 +62,8 @@ def save_grasp_checkpoint(
         "libraries": json.dumps({"torch": version("torch")}),
         "training": json.dumps(training),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        temporary = Path(file.name)
-    try:
+    with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata)
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)  # temporary files are private
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def read_grasp_info(path: Path) -> GraspCheckpointInfo:

@@ -154,7 +154,7 @@ def bootstrap_interval(
     level: float = 0.95,
     draws: int = 1000,
 ) -> Interval:
-    """A statistic of values [S] and its interval when whole groups are drawn anew.
+    """A statistic of values [S, ...] and its interval when whole groups are drawn anew.
 
     groups: [S] whose samples belong together, such as the names of the objects: grasps of one
     object are alike and count as one piece of evidence. Percentile interval of the cluster
@@ -162,7 +162,7 @@ def bootstrap_interval(
     time. NaN without values.
     """
     values, groups = np.asarray(values, dtype=float), np.asarray(groups)
-    if values.shape != groups.shape or values.ndim != 1:
+    if groups.shape != values.shape[:1]:
         raise ValueError(f"{values.shape} values but {groups.shape} groups")
     if not len(values):
         return Interval(float("nan"), float("nan"), float("nan"))

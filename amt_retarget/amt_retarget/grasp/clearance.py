@@ -8,12 +8,14 @@ no sample: therefore the sphere inside every shape is tested against the object'
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amt_retarget.grasp.configuration import Configuration, cross_rows
 from amt_retarget.grasp.hand_model import HandModel, HandState
+from amt_retarget.grasp.proximity import Proximity
 from amt_retarget.grasp.surface import ObjectSurface
 
 Array = NDArray[np.float64]
@@ -21,8 +23,10 @@ Array = NDArray[np.float64]
 ROWS_PER_SHAPE = 12
 """Samples of the object that a shape looks at: its nearest ones."""
 
-Rows = tuple[Array, Array, NDArray[np.bool_]]
-"""Distances [n], their motion [n, 22] and whether it is a fingertip [n], as in ClearanceRows."""
+
+ShapeRows = tuple[NDArray[np.int64], Array, Array, Array]
+"""Shapes [n], their distances [n] from something, and the points [n, 3] and directions [n, 3] in
+the palm's frame along which these grow when the shape moves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,29 +47,31 @@ class Clearance:
     def __init__(self, hand: HandModel, surface: ObjectSurface) -> None:
         self._hand = hand
         self._surface = surface
-        self._fingertip_joints = set(hand.dome_joints.values())
+        self._proximity = Proximity(hand, surface)
+        self._joints = np.array(hand.shape_joints)
+        self._inner = np.array([shape.inner_radius for shape in hand.shapes])
+        self._is_fingertip = np.isin(self._joints, list(hand.dome_joints.values()))
 
     def rows(self, state: HandState, configuration: Configuration, within: float) -> ClearanceRows:
         """Every distance below `within` (m), at most ROWS_PER_SHAPE for a shape and the object.
 
         state: the hand at the configuration's joints.
         """
-        centres = np.stack([position for _, position in state.shape_poses])
-        in_object = configuration.to_object(centres)
-        squared = self._surface.squared_distances(in_object)
-        inner, directions = self._surface.signed_distance(in_object, squared)
-        rows = self._self_rows(state, within)
-        for i, shape in enumerate(self._hand.shapes):
-            near = np.flatnonzero(squared[i] < (shape.outer_radius + within) ** 2)
-            if near.size:
-                rows.append(self._sample_rows(state, configuration, i, near, within))
-            if inner[i] - shape.inner_radius < within:
-                distance = inner[[i]] - shape.inner_radius
-                away = directions[[i]] @ configuration.rotation
-                rows.append(self._row(state, configuration, i, distance, centres[[i]], away))
-        if not rows:
-            return ClearanceRows(np.zeros(0), np.zeros((0, 22)), np.zeros(0, bool))
-        return ClearanceRows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+        shapes, distance, points, away = (
+            np.concatenate(both)
+            for both in zip(
+                self._sample_rows(state, configuration, within),
+                self._inner_rows(state, configuration, within),
+                strict=True,
+            )
+        )
+        motion = self._motion(state, configuration, self._joints[shapes], points, away)
+        own_distance, own_motion = self._self_rows(state, within)
+        return ClearanceRows(
+            np.concatenate([distance, own_distance]),
+            np.concatenate([motion, own_motion]),
+            np.concatenate([self._is_fingertip[shapes], np.zeros(len(own_distance), bool)]),
+        )
 
     def penetration(self, configuration: Configuration) -> float:
         """Deepest penetration of the object by a link, or of two links (m); 0 for none."""
@@ -73,54 +79,66 @@ class Clearance:
         return float(np.max(-rows.distance, initial=0.0))
 
     def _sample_rows(
-        self,
-        state: HandState,
-        configuration: Configuration,
-        shape: int,
-        near: NDArray[np.int64],
-        within: float,
-    ) -> Rows:
-        """A shape's surface and those of the object's samples that are near it."""
-        rotation, position = state.shape_poses[shape]
-        samples = (self._surface.points[near] - configuration.position) @ configuration.rotation
-        distance, gradient = self._hand.shapes[shape].signed_distance(
-            (samples - position) @ rotation
-        )
-        nearest = np.argsort(distance, kind="stable")[:ROWS_PER_SHAPE]
-        nearest = nearest[distance[nearest] < within]
-        # The shape moves, the sample stays: the distance falls along the gradient.
-        away = -gradient[nearest] @ rotation.T
-        return self._row(state, configuration, shape, distance[nearest], samples[nearest], away)
+        self, state: HandState, configuration: Configuration, within: float
+    ) -> ShapeRows:
+        """The shapes' surfaces and the object's samples next to each."""
+        pairs = self._proximity.pairs(state, configuration, within)
+        ends = np.searchsorted(pairs.shapes, np.arange(len(self._hand.shapes) + 1))
+        nearest = [
+            start + np.argsort(pairs.distances[start:end], kind="stable")[:ROWS_PER_SHAPE]
+            for start, end in pairwise(ends)
+        ]
+        samples = self._surface.points[pairs.samples[np.concatenate(nearest)]]
+        samples = (samples - configuration.position) @ configuration.rotation
+        shapes = np.repeat(np.arange(len(nearest)), [len(own) for own in nearest])
+        distance, away = np.zeros(len(shapes)), np.zeros((len(shapes), 3))
+        for i in np.unique(shapes):
+            own = shapes == i
+            rotation, position = state.shape_poses[i]
+            distance[own], gradient = self._hand.shapes[i].signed_distance(
+                (samples[own] - position) @ rotation
+            )
+            # The shape moves, the sample stays: the distance falls along the gradient.
+            away[own] = -gradient @ rotation.T
+        return shapes, distance, samples, away
 
-    def _row(
+    def _inner_rows(
+        self, state: HandState, configuration: Configuration, within: float
+    ) -> ShapeRows:
+        """The spheres inside the shapes and the object's surface."""
+        centres = np.stack([position for _, position in state.shape_poses])
+        distance, directions = self._surface.signed_distance(configuration.to_object(centres))
+        distance -= self._inner
+        near = np.flatnonzero(distance < within)
+        return near, distance[near], centres[near], directions[near] @ configuration.rotation
+
+    def _motion(
         self,
         state: HandState,
         configuration: Configuration,
-        shape: int,
-        distance: Array,
+        joints: NDArray[np.int64],
         points: Array,
         away: Array,
-    ) -> Rows:
-        """Rows for distances [n] that grow when points [n, 3] of a shape move along away [n, 3].
-
-        Points and directions are given in the palm's frame.
-        """
-        joint, turn = self._hand.shape_joints[shape], configuration.rotation
+    ) -> Array:
+        """Motion [n, 22] of distances that grow when points [n, 3] of the links that joints [n]
+        move go along away [n, 3]. Points and directions are given in the palm's frame."""
+        turn = configuration.rotation
         # A unit force along `away` at the point: its moments tell how each motion changes the
         # distance, about the palm's origin for the palm and about the joint's for the fingers.
-        moment = cross_rows(points - state.positions[joint], away)
-        fingers = np.column_stack([away, moment]) @ state.jacobians[joint]
-        motion = np.column_stack([away @ turn.T, cross_rows(points, away) @ turn.T, fingers])
-        return distance, motion, np.full(len(distance), joint in self._fingertip_joints)
+        moment = cross_rows(points - state.positions[joints], away)
+        wrench = np.column_stack([away, moment])
+        fingers = np.einsum("nk,nkj->nj", wrench, state.jacobians[joints])
+        return np.column_stack([away @ turn.T, cross_rows(points, away) @ turn.T, fingers])
 
-    def _self_rows(self, state: HandState, within: float) -> list[Rows]:
-        """The hand's own links; how the palm lies does not matter."""
-        rows: list[Rows] = []
-        for pair in self._hand.near_links(state, within):
+    def _self_rows(self, state: HandState, within: float) -> tuple[Array, Array]:
+        """Distances [n] between the hand's own links and their motion [n, 22]; how the palm lies
+        does not matter."""
+        pairs = self._hand.near_links(state, within)
+        motion = np.zeros((len(pairs), 22))
+        for row, pair in zip(motion, pairs, strict=True):
             first, second = (
                 pair.normal @ state.point_jacobian(joint, point)
                 for joint, point in zip(pair.joints, pair.points, strict=True)
             )
-            motion = np.concatenate([np.zeros(6), second - first])
-            rows.append((np.array([pair.distance]), motion[None], np.zeros(1, bool)))
-        return rows
+            row[6:] = second - first
+        return np.array([pair.distance for pair in pairs]), motion

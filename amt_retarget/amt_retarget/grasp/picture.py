@@ -17,6 +17,7 @@ from amt_retarget.simulation.engine import OPENGL_HINT, import_mujoco
 from amt_retarget.simulation.hand_and_object import (
     HAND_PREFIX,
     OBJECT_GROUP,
+    add_studio,
     build_hand_and_object,
     place_palm,
 )
@@ -123,30 +124,10 @@ class GraspRenderer:
 
     def _build(self, robot: Robot, vertices: Array, faces: NDArray[np.int64]) -> mujoco.MjModel:
         """Hand and object before a light sky."""
-        mujoco = self._mujoco
         spec = build_hand_and_object(robot.arm, robot.hand, vertices, faces, OBJECT_MASS_KG)
-        spec.add_texture(
-            name="sky",
-            type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-            builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-            rgb1=[1.0, 1.0, 1.0],
-            rgb2=[0.86, 0.89, 0.93],
-            width=64,
-            height=64,
-        )
+        add_studio(spec)
         spec.visual.global_.offwidth, spec.visual.global_.offheight = WIDTH, HEIGHT
         spec.visual.global_.fovy = FIELD_OF_VIEW
-        spec.visual.quality.offsamples = 8
-        spec.visual.headlight.ambient = [0.45, 0.45, 0.45]
-        spec.visual.headlight.diffuse = [0.45, 0.45, 0.45]
-        spec.visual.headlight.specular = [0.2, 0.2, 0.2]
-        spec.worldbody.add_light(
-            type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-            pos=[0, 0, 1],
-            dir=[-0.3, 0.4, -1.0],
-            diffuse=[0.4, 0.4, 0.4],
-            castshadow=False,
-        )
         return spec.compile()
 
     def _update(self, camera: mujoco.MjvCamera, show_robot: bool) -> None:

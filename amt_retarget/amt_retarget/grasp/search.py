@@ -45,11 +45,18 @@ SPREAD_RAD = 0.08
 WRAP_OPEN_RAD = ((-0.15, 0.25), (0.0, 0.3), (0.0, 0.3))
 """Bounds of a finger's joints 1 to 3 in an open hand."""
 WRAP_OPEN_THUMB_RAD = ((0.9, 1.396), (-0.1, 0.9), (-0.15, 0.3), (0.0, 0.2))
+LEAST_ON_PART = 0.6
+"""Share of what a wrap touches that is of the part."""
+CONTACT_M, SAME_PLACE_M = 0.0015, 0.004
+"""A sample so near to the hand is touched; one so near to a point of the part belongs to it."""
 CLOSING_RATES = (0.7, 1.0)
 """Bounds of the share of its way to the limit that a joint goes where nothing is met."""
 
 WIDEST_PINCH_M = 0.07
-PINCH_TURNS = 6
+PINCH_TURNS, PINCH_TRIES = 12, 3
+"""Directions to come from that are looked at, and tried."""
+TILT_RAD = 0.3
+"""Standard deviation of the palm's turn about the line of the fingertips."""
 PINCH_FINGERS = (("index", "middle"), ("middle", "ring"), ("index", "middle", "ring"))
 FINGER_SPACING_M = (0.028, 0.04)
 """Bounds of the distance between neighbouring fingertips; a finger is 27.5 mm wide."""
@@ -68,10 +75,12 @@ SNAP_M = 0.015
 """A finger beside the first takes the surface's nearest point up to so far away."""
 FINGER_ORDER = {"index": 1.0, "middle": 0.0, "ring": -1.0}
 """Along y of palm_link, of a right hand."""
+FACING = 0.7
+"""... whose normal is at most so far (cosine) from the line of the pinch."""
 SAME_LINE_M = 0.004
 """Samples so close to a line lie on it."""
-OPPOSED = -0.7
-"""Cosine between normals of opposite sides: within the friction cone of both."""
+OPPOSED = -0.85
+"""Cosine between normals of opposite sides: well within the friction cones of both."""
 
 FAR_AWAY = ObjectSurface(np.array([[10.0, 0.0, 0.0]]), np.array([[-1.0, 0.0, 0.0]]))
 
@@ -94,8 +103,8 @@ class GraspSearch:
     ) -> Configuration | None:
         """A rough grasp of the part with these points [P, 3] (m), or None where a try failed.
 
-        normals: [P, 3] out of the object. Object frame. Raises RetargetError for arrays that are
-        not finite or do not fit each other.
+        normals: [P, 3] out of the object. Object frame; the points lie about as close together as
+        the surface's. Raises RetargetError for arrays that are not finite or do not fit each other.
         """
         part = ObjectSurface(points, normals)  # checks them
         if random.random() < WRAPS:
@@ -114,6 +123,8 @@ class GraspSearch:
         end = open_joints + rates * (limits - open_joints)
         closed = self._closing.close(place, end)
         if "thumb" not in closed.touching or len(closed.touching) < 2:
+            return None
+        if self._share_on(part, closed.configuration) < LEAST_ON_PART:
             return None
         return closed.configuration
 
@@ -184,43 +195,62 @@ class GraspSearch:
         """Thumb and fingertips at opposite sides of something thin."""
         one = int(random.integers(len(part.points)))
         thumb = Contact(part.points[one], part.normals[one])
-        other = self._opposite(thumb)
+        other = opposite(thumb, part)
         if other is None:
             return None
         if random.random() < 0.5:
             thumb, other = other, thumb
+        upward = unit(other.point - thumb.point + 1e-6 * other.normal)
+        aside = unit(np.cross(upward, np.eye(3)[np.argmin(np.abs(upward))]))
         fingers = PINCH_FINGERS[random.integers(len(PINCH_FINGERS))]
-        for angle in random.uniform(0.0, 2.0 * np.pi, PINCH_TURNS):
-            rough = self._pinch_place(thumb, other, fingers, angle, random)
+        turns = Rotation.from_rotvec(random.uniform(0.0, 2.0 * np.pi, (PINCH_TURNS, 1)) * upward)
+        touches = [
+            (lateral, self._finger_contacts(part, other, fingers, lateral, upward, random))
+            for lateral in turns.apply(aside)
+        ]
+        # Rather where more fingers find something to touch.
+        touches.sort(key=lambda touch: -len(touch[1]))
+        for lateral, contacts in touches[:PINCH_TRIES]:
+            rotation = np.column_stack([np.cross(lateral, upward), lateral, upward])
+            tilt = Rotation.from_rotvec(random.normal(0.0, TILT_RAD) * lateral).as_matrix()
+            rough = self._pinch_place(thumb, contacts, tilt @ rotation, random)
             if rough is not None:
                 return rough
         return None
 
+    def _finger_contacts(
+        self,
+        part: ObjectSurface,
+        other: Contact,
+        fingers: tuple[str, ...],
+        lateral: Array,
+        upward: Array,
+        random: np.random.Generator,
+    ) -> dict[str, Contact]:
+        """What fingers side by side along lateral [3] touch around the point opposite the thumb."""
+        offsets = np.array([FINGER_ORDER[finger] for finger in fingers])
+        offsets = self._mirror * random.uniform(*FINGER_SPACING_M) * (offsets - offsets.mean())
+        points = other.point + offsets[:, None] * lateral
+        nearest = part.nearest(points)
+        places, normals = part.points[nearest], part.normals[nearest]
+        found = (np.linalg.norm(places - points, axis=1) < SNAP_M) & (normals @ upward > FACING)
+        return {
+            finger: Contact(places[i], normals[i]) for i, finger in enumerate(fingers) if found[i]
+        }
+
     def _pinch_place(
         self,
         thumb: Contact,
-        other: Contact,
-        fingers: tuple[str, ...],
-        angle: float,
+        fingers: dict[str, Contact],
+        rotation: Array,
         random: np.random.Generator,
     ) -> Configuration | None:
-        """Palm and joints for one direction to come from, an angle about the line of the pinch."""
-        upward = unit(other.point - thumb.point + 1e-6 * other.normal)
-        aside = unit(np.cross(upward, np.eye(3)[np.argmin(np.abs(upward))]))
-        lateral = Rotation.from_rotvec(angle * upward).apply(aside)
-        tilt = Rotation.from_rotvec(random.normal(0.0, 0.3) * lateral).as_matrix()
-        rotation = tilt @ np.column_stack([np.cross(lateral, upward), lateral, upward])
-        offsets = np.array([FINGER_ORDER[finger] for finger in fingers])
-        offsets = self._mirror * random.uniform(*FINGER_SPACING_M) * (offsets - offsets.mean())
-        contacts = {"thumb": thumb}
-        for finger, offset in zip(fingers, offsets, strict=True):
-            contact = self._contact_near(other.point + offset * lateral, upward)
-            if contact is not None:
-                contacts[finger] = contact
-        if len(contacts) < 2:
+        """Palm and joints that bring the fingertips to contacts, about at a rotation [3, 3]."""
+        if not fingers:
             return None
-
-        middle = 0.5 * (thumb.point + other.point)
+        contacts = {"thumb": thumb, **fingers}
+        tips = np.mean([contact.point for contact in fingers.values()], axis=0)
+        middle = 0.5 * (thumb.point + tips)
         idle = STRAIGHT_RAD if random.random() < 0.5 else CURLED_RAD
         postures = [PINCH_OPEN_RAD if finger in contacts else idle for finger in FINGERS[:3]]
         joints = np.ravel([*postures, PINCH_OPEN_THUMB_RAD])
@@ -238,34 +268,36 @@ class GraspSearch:
                 return None
         return rough if self._depth(rough, slice(None)) <= DEEPEST_M else None
 
-    def _opposite(self, contact: Contact) -> Contact | None:
-        """Where a line into the object from a contact comes out at an opposed side, if it does."""
-        surface = self._surface
-        offsets = surface.points - contact.point
-        depths = offsets @ -contact.normal
-        aside = np.linalg.norm(offsets + depths[:, None] * contact.normal, axis=1)
-        facing = surface.normals @ contact.normal < OPPOSED
-        found = np.flatnonzero((aside < SAME_LINE_M) & (depths > 0.0) & facing)
-        if not found.size:
-            return None
-        nearest = found[np.argmin(depths[found])]
-        if depths[nearest] > WIDEST_PINCH_M:
-            return None
-        return Contact(surface.points[nearest], surface.normals[nearest])
-
-    def _contact_near(self, point: Array, upward: Array) -> Contact | None:
-        """The object's surface at a point [3], if it looks upwards there."""
-        index = int(self._surface.nearest(point[None])[0])
-        place, normal = self._surface.points[index], self._surface.normals[index]
-        if np.linalg.norm(place - point) > SNAP_M or normal @ upward < -OPPOSED:
-            return None
-        return Contact(place, normal)
-
     def _depth(self, configuration: Configuration, shapes: slice | NDArray[np.int64]) -> float:
         """Deepest penetration of the object by some of the hand's shapes (m); 0 for none."""
         state = self._hand(configuration.joints)
         gaps = self._proximity.gaps(state, configuration, 0.0)[shapes]
         return -float(np.min(gaps, initial=0.0))
+
+    def _share_on(self, part: ObjectSurface, touching: Configuration) -> float:
+        """Share of the object's samples at the hand that belong to a part."""
+        state = self._hand(touching.joints)
+        pairs = self._proximity.pairs(state, touching, CONTACT_M)
+        touched = self._surface.points[np.unique(pairs.samples)]
+        if not len(touched):
+            return 0.0
+        gaps = np.sqrt(part.squared_distances(touched).min(axis=1))
+        return float(np.mean(gaps < SAME_PLACE_M))
+
+
+def opposite(contact: Contact, part: ObjectSurface) -> Contact | None:
+    """Where a line into a part from a contact on it comes out at an opposed side, if it does."""
+    offsets = part.points - contact.point
+    depths = offsets @ -contact.normal
+    aside = np.linalg.norm(offsets + depths[:, None] * contact.normal, axis=1)
+    facing = part.normals @ contact.normal < OPPOSED
+    found = np.flatnonzero((aside < SAME_LINE_M) & (depths > 0.0) & facing)
+    if not found.size:
+        return None
+    nearest = found[np.argmin(depths[found])]
+    if depths[nearest] > WIDEST_PINCH_M:
+        return None
+    return Contact(part.points[nearest], part.normals[nearest])
 
 
 def unit(vector: Array) -> Array:

@@ -14,14 +14,18 @@ from amt_training.data.settings import (
     PARTS,
     ClipsSettings,
     DexYcbSettings,
+    FunctionalSettings,
     Ho3dSettings,
     Hot3dSettings,
     InterHandSettings,
     OakInkSettings,
+    OakInkShapeSettings,
     ShardsSettings,
     ToySettings,
 )
 from amt_training.data.subset import split_sequences
+from amt_training.functional.batches import GraspDataset
+from amt_training.functional.dataset import HOW_TO_MAKE, FunctionalGrasps
 from amt_training.synthetic.settings import WorldSettings
 
 
@@ -86,6 +90,24 @@ def make_dataset(settings: Any, part: str, hands: Mapping[Side, HandModelData]) 
     return ShardDataset(root / part)
 
 
+def make_grasps(
+    settings: Any, part: str, hands: Mapping[Side, HandModelData], hand: str, seed: int
+) -> GraspDataset:
+    """The train, val or test part of a set of grasps, of the `hand` allegro or mano.
+
+    seed: of what chance decides about a sample. Raises AmtError when the data is not there.
+    """
+    root = _root(settings)
+    if isinstance(settings, FunctionalSettings):
+        return FunctionalGrasps(root, part, hand, seed)
+    assert isinstance(settings, OakInkShapeSettings)
+    if hand != "mano":
+        raise AmtError("OakInk-Shape has grasps of people: set +model.changes={hand: mano}")
+    from amt_training.functional.oakink_shape import OakInkShape
+
+    return OakInkShape(root, settings.split, part, hands[Side.RIGHT], seed)
+
+
 def object_classes(settings: Any) -> tuple[str, ...] | None:
     """The `AmtConfig.object_classes` of a data set with objects of its own; None for YCB's."""
     if not isinstance(settings, WorldSettings):
@@ -99,8 +121,9 @@ def _root(settings: Any) -> Path:
     """Where the data set is. Raises AmtError naming the key when nothing is there."""
     root = Path(settings.root).expanduser()
     if not root.is_dir():
+        how = f": {HOW_TO_MAKE}" if isinstance(settings, FunctionalSettings) else ""
         raise AmtError(
             f"data.root={settings.root} is not a folder; give the one that holds the data set "
-            f"'{settings.kind}'"
+            f"'{settings.kind}'{how}"
         )
     return root

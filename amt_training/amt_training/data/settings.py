@@ -109,6 +109,28 @@ class ShardsSettings:
     """Holds a folder of shards for each part: train, val, test."""
 
 
+@dataclass(frozen=True)
+class FunctionalSettings:
+    """Grasps of the Allegro hand, for task=functional_grasp."""
+
+    kind: str = "functional"
+    root: str = MISSING
+    """What `python -m amt_training.functional generate` has written."""
+
+
+@dataclass(frozen=True)
+class OakInkShapeSettings:
+    """OakInk-Shape, in its own folders: grasps of people, for task=functional_grasp."""
+
+    kind: str = "oakink_shape"
+    root: str = MISSING
+    """Holds shape/."""
+    split: str = "object"
+    """What is unseen in the test: object (the official one) or source (of transferred grasps)."""
+
+
+GRASP_DATA = ("functional", "oakink_shape")
+"""Kinds of data for task=functional_grasp, and for no other."""
 NARROW = Variety(turn=(0.4, 0.4, 0.3), facing=0.8, shape=0.0, place=(0.05, 0.05))
 """Hands of one shape, seen from the palm and the thumb's side: learned in minutes on a laptop."""
 DATA_SETS = {
@@ -122,5 +144,7 @@ DATA_SETS = {
     "oakink": OakInkSettings(),
     "clips": ClipsSettings(),
     "shards": ShardsSettings(),
+    "functional": FunctionalSettings(),
+    "oakink_shape": OakInkShapeSettings(),
 }
 """By the name that `data=...` takes."""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from amt_perception.grasp.contact import ContactKernel, contact_places
 from amt_perception.grasp.interface import Grasps
 from amt_perception.grasp.language.tokenizer import tokenize
 from amt_perception.model.interface import Tensors
 from amt_training.data.batches import spread_over
+from amt_training.data.reading import in_order
 from amt_training.data.sampler import PermutationSampler
 from amt_training.functional.sample import GraspSample
 
@@ -59,7 +60,7 @@ class GraspBatch(Tensors):
     """[B, 6] bool: does the hand have it?"""
 
 
-class GraspBatches(Dataset[GraspBatch]):
+class GraspBatches:
     """Where a training run gets its batches from: a `trainer.interfaces.BatchSource`."""
 
     def __init__(
@@ -84,17 +85,16 @@ class GraspBatches(Dataset[GraspBatch]):
         """Steps in which every grasp is seen once."""
         return self._sampler.steps_per_epoch
 
-    def __getitem__(self, step: int) -> GraspBatch:
+    def batch(self, step: int) -> GraspBatch:
         """The batch of a step. Raises AmtError as `made` does."""
         epoch = step // self.steps_per_epoch
         indices = self._sampler.indices(step)
         return made([self._grasps.sample(int(one), epoch) for one in indices], self._kernel)
 
     def batches(self, first_step: int) -> Iterator[GraspBatch]:
-        """Batches without end for the steps from `first_step` on. Raises AmtError as `made` does.
-        """
-        steps = itertools.count(first_step)
-        yield from DataLoader(self, batch_size=None, sampler=steps, num_workers=self._workers)
+        """Batches without end for the steps from `first_step` on. Raises as `made` does."""
+        with closing(in_order(self.batch, itertools.count(first_step), self._workers)) as batches:
+            yield from batches
 
 
 class HeldOutGrasps:

@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from amt_retarget.grasp.contact_parts import part_distances, part_of_link
-from amt_retarget.grasp.refine import GraspRefiner
-from amt_retarget.grasp.search import GraspSearch
-from amt_retarget.simulation.grasp_trial import TrialObject, TrialResult, try_grasp
 from numpy.random import Generator
 from scipy.spatial import KDTree
 
@@ -18,10 +14,14 @@ from amt_perception.grasp.interface import CLOUD_POINTS
 from amt_perception.model.interface import HAND_PARTS
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.configuration import Configuration
+from amt_retarget.grasp.contact_parts import part_distances, part_of_link
 from amt_retarget.grasp.hand_model import HandModel
+from amt_retarget.grasp.refine import GraspRefiner
 from amt_retarget.grasp.retargeter import RobotGrasp
+from amt_retarget.grasp.search import GraspSearch
 from amt_retarget.grasp.surface import ObjectSurface
 from amt_retarget.robot.robot import Robot
+from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject, TrialResult
 from amt_training.functional.objects import share_on_part
 from amt_training.functional.sample import GraspObject
 from amt_training.functional.storage import JOINTS, StoredGrasps
@@ -29,8 +29,6 @@ from amt_training.synthetic.objects.surface import Surface
 
 LEAST_ON_PART = 0.8
 """Share of the contacts that are on the part that was asked for."""
-LEAST_LINKS = 3
-"""Links of the hand that touch, the thumb's and another finger's among them."""
 MOST_PENETRATION_M = 0.002
 MOST_ON_THE_WAY_M = 0.003
 """Penetration on the straight way from the pre-grasp."""
@@ -81,8 +79,8 @@ class GraspFinder:
             grasp = None if rough is None else self._refiner.refine(rough)
             if grasp is None or not self._promising(grasp, part):
                 continue
-            trial = try_grasp(self._robot, self._trial_object, grasp)
-            if not trial.held:
+            trial = self._tried(grasp)
+            if trial is None or not trial.held:
                 continue
             held += 1
             on_part = share_on_part(self._one, part, trial.contact_points)
@@ -96,17 +94,24 @@ class GraspFinder:
         return part_distances(self._hand, place, self._one.points.astype(float))
 
     @cached_property
-    def _trial_object(self) -> TrialObject:
+    def _trial(self) -> GraspTrial:
         # Made when the first grasp is tried: taking an object apart takes seconds.
-        return TrialObject.from_mesh(self._one.vertices, self._one.faces)
+        thing = TrialObject.from_mesh(self._one.vertices.astype(float), self._one.faces)
+        return GraspTrial(self._robot, thing)
+
+    def _tried(self, grasp: RobotGrasp) -> TrialResult | None:
+        trial = self._trial
+        try:
+            return trial.run(grasp)
+        except RetargetError:  # the physics diverged: not a grasp to learn from
+            return None
 
     def _promising(self, grasp: RobotGrasp, part: str) -> bool:
         """Is it worth a trial?"""
         fingers = {part_of_link(link) for link in grasp.contacts}
         points = np.array([contact.point for contact in grasp.contacts.values()])
         return (
-            len(grasp.contacts) >= LEAST_LINKS
-            and "thumb" in fingers
+            "thumb" in fingers
             and len(fingers - {"thumb", "palm"}) > 0
             and grasp.penetration <= MOST_PENETRATION_M
             and grasp.approach_penetration <= MOST_ON_THE_WAY_M

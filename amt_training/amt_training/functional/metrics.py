@@ -10,9 +10,6 @@ import numpy as np
 
 from amt_perception.metrics.grasp import Interval, bootstrap_interval
 
-COMPACT, HARD = "compact", "hard"
-GROUPS = (COMPACT, HARD)
-"""Of objects: what one hand reaches around, and what it does not (`evaluate.HARD_FAMILIES`)."""
 FUNCTIONAL_SHARE = 0.8
 """Of a grasp's contacts that must be on the instructed part for it to be functional."""
 NEAR_LINKS = 3
@@ -45,19 +42,21 @@ class Record:
     method: str
     object: str
     family: str
-    group: str
-    """One of GROUPS."""
+    hard: bool
+    """See `catalogue.Family`."""
     part: str
-    """Of the object, which the instruction asks to touch."""
+    """Of the object, which is to be touched."""
+    only_part: bool
+    """It has no other: whatever touches the object is on it."""
     instruction: str
-    """What the method was told."""
+    """What the method was told; empty for one that does not listen."""
     seed: int
     trials: tuple[Trial, ...]
-    """[K] in the order in which the grasps were drawn."""
-    best: int
-    """The one that the method ranks first, before any trial."""
-    seconds: float
-    """To draw, rank and refine all of them."""
+    """[K] the grasp that the method ranks first comes first."""
+    draw_seconds: float
+    """To draw and rank them."""
+    refine_seconds: float
+    """To make all of them touch."""
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -75,44 +74,45 @@ class Record:
 
 
 def single(records: Sequence[Record], value: Callable[[Trial], float]) -> Interval:
-    """Mean over every grasp as it was drawn, whatever its rank; by object."""
+    """Mean over every grasp that was drawn, whatever its rank."""
     return _over_trials(records, value, np.mean)
 
 
-def best_ranked(records: Sequence[Record], value: Callable[[Trial], float]) -> Interval:
+def first(records: Sequence[Record], value: Callable[[Trial], float]) -> Interval:
     """Mean over the grasps that are ranked first."""
-    values = [value(one.trials[one.best]) for one in records]
+    values = [value(one.trials[0]) for one in records]
     return bootstrap_interval(np.array(values, dtype=float), _names(records))
 
 
 def summary(records: Sequence[Record]) -> dict[str, Any]:
-    """Every figure of one method on one group of objects; lengths in mm.
+    """Every figure of one method on some objects, as {value, low, high}; lengths in mm.
 
-    Each as {value, low, high}; `records` and `objects` are counts.
+    Where a grasp touches is judged on objects of several parts only.
     """
+    choice = [one for one in records if not one.only_part]
     figures = {
         "success": single(records, lambda one: one.held),
-        "best_of_all": best_ranked(records, lambda one: one.held),
-        "functional": single(records, lambda one: one.functional),
-        "functional_best": best_ranked(records, lambda one: one.functional),
-        "on_part": single(records, lambda one: one.on_part),
+        "success_best": first(records, lambda one: one.held),
+        "functional": single(choice, lambda one: one.functional),
+        "functional_best": first(choice, lambda one: one.functional),
+        "on_part": single(choice, lambda one: one.on_part),
         "penetration_median_mm": _over_trials(records, _millimetres, np.median),
         "penetration_p95_mm": _over_trials(records, _millimetres, _p95),
         "three_links_near": single(records, lambda one: one.near_links >= NEAR_LINKS),
+        "draw_ms": _milliseconds(records, lambda one: one.draw_seconds),
+        "refine_ms": _milliseconds(records, lambda one: one.refine_seconds),
     }
-    counts = [len(one.trials) for one in records]
     return {
-        "objects": len(set(_names(records))),
-        "records": len(records),
-        "grasps": sum(counts),
-        "ms_per_grasp": 1e3 * sum(one.seconds for one in records) / max(1, sum(counts)),
+        "objects": len({one.object for one in records}),
+        "objects_of_parts": len({one.object for one in choice}),
+        "grasps": sum(len(one.trials) for one in records),
         **{name: figure._asdict() for name, figure in figures.items()},
     }
 
 
 def paired_difference(first: Sequence[Record], second: Sequence[Record],
                       value: Callable[[Trial], float]) -> Interval:  # fmt: skip
-    """Mean of the first method's minus the second's, over what both have tried; by object."""
+    """Mean of the first method's values minus the second's, over what both have tried."""
     others = {one.key[1:]: one for one in second}
     both = [(one, others[one.key[1:]]) for one in first if one.key[1:] in others]
     values = [_mean(one, value) - _mean(other, value) for one, other in both]
@@ -127,6 +127,12 @@ def _over_trials(
     values = [value(trial) for one in records for trial in one.trials]
     names = [one.object for one in records for _ in one.trials]
     return bootstrap_interval(np.array(values, dtype=float), np.array(names), statistic)
+
+
+def _milliseconds(records: Sequence[Record], seconds: Callable[[Record], float]) -> Interval:
+    """Of one grasp."""
+    values = [1e3 * seconds(one) / len(one.trials) for one in records]
+    return bootstrap_interval(np.array(values), _names(records))
 
 
 def _mean(record: Record, value: Callable[[Trial], float]) -> float:

@@ -21,6 +21,8 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from amt_perception.errors import AmtError
+from amt_perception.grasp.grasp_model import GraspModel
+from amt_perception.grasp.weights import save_grasp_checkpoint
 from amt_perception.model.amt import Amt
 from amt_perception.model.baseline import BaselineModel
 from amt_perception.model.weights import save_checkpoint
@@ -84,6 +86,8 @@ def restore_state(
 def _save_model(model: nn.Module, state: State, notes: dict[str, Any], path: Path) -> None:
     if isinstance(model, (Amt, BaselineModel)):
         save_checkpoint(path, model, notes, state=state)
+    elif isinstance(model, GraspModel):
+        save_grasp_checkpoint(path, model, notes, state=state)
     else:
         _save(state, path)
 

@@ -95,7 +95,7 @@ class LookWatcher:
     def _look(self, step: int) -> None:
         self._looked_at = step
         inputs, target = self._inputs.to(self._device), self._target.to(self._device)
-        with _quietly(self._model, self._device), self._collapse:
+        with quietly(self._model, self._device), self._collapse:
             output: AmtOutput = self._model(inputs)
         numbers = self._collapse.numbers(output.joints, target, inputs.side)
         self._log.scalars(step, {f"collapse/{name}": value for name, value in numbers.items()})
@@ -105,7 +105,7 @@ class LookWatcher:
 
 
 @contextmanager
-def _quietly(model: nn.Module, device: torch.device) -> Iterator[None]:
+def quietly(model: nn.Module, device: torch.device) -> Iterator[None]:
     """In evaluation, without a trace: modes and random numbers are afterwards as before."""
     modes = {module: module.training for module in model.modules()}
     devices = [device] if device.type == "cuda" else []

@@ -29,6 +29,7 @@ class Options:
     steps: int
     guidance: float
     device: str
+    trial: bool
 
 
 def parse(arguments: list[str] | None) -> Options:
@@ -47,6 +48,8 @@ def parse(arguments: list[str] | None) -> Options:
     text = "above 1: follow the instruction harder (default: %(default)s)"
     add("--guidance", type=positive, default=GUIDANCE, help=text)
     add("--device", choices=DEVICES, default="auto", help="where the model computes")
+    text = "try every grasp in MuJoCo: squeeze, and push from six sides"
+    add("--trial", action="store_true", help=text)
     given = parser.parse_args(arguments)
     if given.checkpoint is None:
         raise AmtError(

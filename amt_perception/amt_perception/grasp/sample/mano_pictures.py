@@ -11,7 +11,6 @@ from amt_perception.drawing.lines import draw_dot
 from amt_perception.drawing.mesh import draw_mesh
 from amt_perception.grasp.object_input import ObjectCloud
 from amt_perception.grasp.predictor import GraspProposal
-from amt_perception.grasp.sample.contact_colours import coloured_points
 from amt_perception.hand.joints import WRIST, Side
 from amt_perception.hand.mano_files import load_hand_model
 from amt_perception.hand.model import HandModel
@@ -26,7 +25,7 @@ TILT_DEG = 20.0
 OBJECT_COLOUR, SKIN_COLOUR = (226, 188, 70), (224, 172, 140)
 HAND_OPACITY = 0.8
 """The object shows through where the hand covers it."""
-BACKGROUND = 250
+BACKGROUND = 248
 POINT_PIXELS = 3.0
 
 
@@ -45,16 +44,12 @@ class ManoPictures:
         pictures = []
         for view in VIEWS_DEG:
             rotation, offset = self._look(seen, view)
-            picture = self._object(rotation, offset, None)
+            picture = self._object(rotation, offset)
             skin = vertices @ rotation.T + offset
             faces = self._hand.data.faces
             draw_mesh(picture, skin, faces, self._camera, SKIN_COLOUR, HAND_OPACITY)
             pictures.append(picture)
         return pictures
-
-    def contact(self, contact: np.ndarray) -> np.ndarray:
-        """Picture of a contact map [1024, 6]: each point in the colour of its likeliest part."""
-        return self._object(*self._look(self._cloud.points, VIEWS_DEG[0]), contact)
 
     def vertices(self, proposal: GraspProposal) -> np.ndarray:
         """[778, 3] of the hand's skin in the object frame (m)."""
@@ -83,23 +78,14 @@ class ManoPictures:
         distance = MARGIN * radius / np.sin(np.radians(FIELD_OF_VIEW_DEG / 2.0))
         return rotation, (0.0, 0.0, distance) - rotation @ middle
 
-    def _object(
-        self, rotation: np.ndarray, offset: np.ndarray, contact: np.ndarray | None
-    ) -> np.ndarray:
-        """The object alone: its mesh, and its points where there is a contact map or no mesh."""
+    def _object(self, rotation: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """The object alone: its mesh, or its points."""
         cloud = self._cloud
         picture = np.full((PIXELS, PIXELS, 3), BACKGROUND, np.uint8)
         if cloud.vertices is not None and cloud.faces is not None:
             vertices = cloud.vertices @ rotation.T + offset
             draw_mesh(picture, vertices, cloud.faces, self._camera, OBJECT_COLOUR, 1.0)
-            if contact is None:
-                return picture
-        colours = np.tile(np.array(OBJECT_COLOUR) / 255.0, (len(cloud.points), 1))
-        if contact is not None:
-            colours = coloured_points(contact)
-        points = cloud.points @ rotation.T + offset
-        front = np.flatnonzero((cloud.normals @ rotation.T * points).sum(axis=1) < 0.0)
-        for index in front[np.argsort(-points[front, 2])]:
-            red, green, blue = (int(255.0 * value) for value in colours[index])
-            draw_dot(picture, self._camera.project(points[index]), (red, green, blue), POINT_PIXELS)
+        else:
+            for pixel in self._camera.project(cloud.points @ rotation.T + offset):
+                draw_dot(picture, pixel, OBJECT_COLOUR, POINT_PIXELS)
         return picture

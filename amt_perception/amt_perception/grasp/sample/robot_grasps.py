@@ -1,4 +1,4 @@
-"""Proposals for the Allegro hand become grasps that touch."""
+"""Proposals for the Allegro hand become grasps that touch, and are tried."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from amt_retarget.grasp.refine import GraspRefiner
 
+from amt_perception.errors import AmtError
 from amt_perception.grasp.object_input import ObjectCloud
 from amt_perception.grasp.predictor import GraspProposal
 from amt_retarget.grasp.configuration import Configuration
+from amt_retarget.grasp.refine import GraspRefiner
 from amt_retarget.grasp.retargeter import RobotGrasp
 from amt_retarget.grasp.surface import ObjectSurface
 from amt_retarget.robot.robot import Robot
+from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject, TrialResult
 
 ARM = "ur5e"
 """Any: the hand is all that counts here."""
@@ -32,6 +34,17 @@ def refined(robot: Robot, cloud: ObjectCloud, proposals: list[GraspProposal]) ->
     return [
         refiner.refine(Configuration(one.rotation, one.position, one.joints)) for one in proposals
     ]
+
+
+def tried(robot: Robot, cloud: ObjectCloud, grasps: list[RobotGrasp]) -> list[TrialResult]:
+    """What becomes of each grasp in MuJoCo: squeezed, then pushed from six sides.
+
+    Raises AmtError for an object without a mesh, which physics needs.
+    """
+    if cloud.vertices is None or cloud.faces is None:
+        raise AmtError(f"{cloud.name} is a cloud of points; give --trial an object with a mesh")
+    trial = GraspTrial(robot, TrialObject.from_mesh(cloud.vertices, cloud.faces))
+    return [trial.run(grasp) for grasp in grasps]
 
 
 def surface_of(cloud: ObjectCloud) -> ObjectSurface:

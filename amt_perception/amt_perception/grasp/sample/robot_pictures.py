@@ -1,13 +1,13 @@
-"""Pictures of the Allegro hand at a grasp, and of where each part of it is expected to touch."""
+"""Pictures of the Allegro hand at a grasp."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from amt_perception.grasp.object_input import ObjectCloud
-from amt_perception.grasp.sample.contact_colours import coloured_points
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.retargeter import RobotGrasp
 from amt_retarget.robot.description import HAND_JOINT_NAMES
@@ -15,7 +15,6 @@ from amt_retarget.robot.robot import Robot
 from amt_retarget.simulation.engine import OPENGL_HINT, import_mujoco
 from amt_retarget.simulation.hand_and_object import (
     HAND_PREFIX,
-    OBJECT,
     OBJECT_GROUP,
     build_hand_and_object,
     place_palm,
@@ -31,17 +30,13 @@ MARGIN = 1.05
 VIEWS_DEG = (60.0, -60.0, 180.0)
 """Directions of sight about the object's z, from behind the palm."""
 ELEVATION_DEG = -20.0
-CONTACT_VIEW = (135.0, -25.0)
-"""Azimuth and elevation of the picture of the contact map (degrees)."""
-HAND_CORNERS = np.array([[0.0, y, z] for y in (-0.06, 0.06) for z in (-0.095, 0.08)])
-"""[4, 3] of the palm and the fingers' beginnings in palm_link (m): a picture holds them."""
-POINT_M, CLOUD_POINT_M = 0.0016, 0.002
-"""Radii of the balls that show contacts, and an object without a mesh."""
+WRIST_CORNERS = np.array([[0.0, -0.06, -0.095], [0.0, 0.06, -0.095]])
+"""[2, 3] the palm's corners at the wrist in palm_link (m): a picture holds them."""
+CLOUD_POINT_M = 0.002
+"""Radius of the balls that show an object without a mesh."""
 MASS_KG = 1.0
 """Any: a picture knows no forces."""
 OBJECT_COLOUR = (0.93, 0.76, 0.22, 1.0)
-BARE_COLOUR = (0.86, 0.86, 0.84, 1.0)
-"""Of the object under its contact map."""
 
 
 class RobotPictures:
@@ -57,6 +52,11 @@ class RobotPictures:
         self._data = self._mujoco.MjData(self._model)
         names = [HAND_PREFIX + name for name in HAND_JOINT_NAMES]
         self._joints = [self._model.joint(name).qposadr[0] for name in names]
+        self._links = [
+            body
+            for body in range(self._model.nbody)
+            if self._model.body(body).name.startswith(HAND_PREFIX)
+        ]
         try:
             self._renderer = self._mujoco.Renderer(self._model, HEIGHT, WIDTH)
         except Exception as error:  # every OpenGL platform raises its own kinds
@@ -77,26 +77,16 @@ class RobotPictures:
         place_palm(self._model, grasp.rotation, grasp.position)
         self._data.qpos[self._joints] = grasp.joints
         self._mujoco.mj_forward(self._model, self._data)
-        self._model.geom(OBJECT).rgba = OBJECT_COLOUR
-        corners = HAND_CORNERS @ grasp.rotation.T + grasp.position
-        seen = np.concatenate([self._cloud.points, corners])
+        wrist = WRIST_CORNERS @ grasp.rotation.T + grasp.position
+        seen = np.concatenate([self._cloud.points, wrist, self._data.xpos[self._links]])
         forward = np.degrees(np.arctan2(grasp.rotation[1, 0], grasp.rotation[0, 0]))
         pictures = []
         for view in VIEWS_DEG:
-            self._look(seen, forward + view, ELEVATION_DEG, show_hand=True)
+            self._look(seen, forward + view)
             if self._cloud.surface_points is not None:
-                self._add_points(self._cloud.surface_points, OBJECT_COLOUR, CLOUD_POINT_M)
+                self._add_points(self._cloud.surface_points)
             pictures.append(self._renderer.render())
         return pictures
-
-    def contact(self, contact: np.ndarray) -> np.ndarray:
-        """Picture of a contact map [1024, 6]: each point in the colour of its likeliest part."""
-        self._model.geom(OBJECT).rgba = BARE_COLOUR
-        self._mujoco.mj_forward(self._model, self._data)
-        self._look(self._cloud.points, *CONTACT_VIEW, show_hand=False)
-        for point, colour in zip(self._cloud.points, coloured_points(contact), strict=True):
-            self._add_points(point[None], (*colour, 1.0), POINT_M)
-        return self._renderer.render()
 
     def _build(self, robot: Robot) -> mujoco.MjModel:
         """Hand and object before a light sky."""
@@ -104,8 +94,6 @@ class RobotPictures:
         if cloud.vertices is not None and cloud.faces is not None:
             vertices, faces = cloud.vertices, cloud.faces
         else:
-            from scipy.spatial import ConvexHull
-
             hull = ConvexHull(cloud.points)  # stands for the object in the model, is not shown
             vertices, faces = cloud.points, hull.simplices
         spec = build_hand_and_object(robot.arm, robot.hand, vertices, faces, MASS_KG)
@@ -133,29 +121,29 @@ class RobotPictures:
         )
         return spec.compile()
 
-    def _look(self, seen: np.ndarray, azimuth: float, elevation: float, show_hand: bool) -> None:
-        """Begin a picture that holds the points seen [n, 3] (m); angles in degrees."""
+    def _look(self, seen: np.ndarray, azimuth: float) -> None:
+        """Begin a picture that holds the points seen [n, 3] (m); azimuth: degrees."""
         camera = self._mujoco.MjvCamera()
-        camera.azimuth, camera.elevation = azimuth, elevation
+        camera.azimuth, camera.elevation = azimuth, ELEVATION_DEG
         camera.lookat = (seen.min(axis=0) + seen.max(axis=0)) / 2.0
         radius = np.linalg.norm(seen - camera.lookat, axis=1).max()
         camera.distance = MARGIN * radius / np.sin(np.radians(FIELD_OF_VIEW_DEG / 2.0))
         option = self._mujoco.MjvOption()
         option.geomgroup[:] = 0
         option.geomgroup[OBJECT_GROUP] = self._cloud.vertices is not None
-        option.geomgroup[VISUAL_GROUP] = show_hand
+        option.geomgroup[VISUAL_GROUP] = True
         self._renderer.update_scene(self._data, camera, option)
 
-    def _add_points(self, points: np.ndarray, colour: tuple[float, ...], radius: float) -> None:
-        """Balls at points [n, 3] (m) in this picture only; as many as the scene has room for."""
+    def _add_points(self, points: np.ndarray) -> None:
+        """Balls at points [n, 3] (m) in this picture only, as many as the scene has room for."""
         scene = self._renderer.scene
         for point in points[: scene.maxgeom - scene.ngeom]:
             self._mujoco.mjv_initGeom(
                 scene.geoms[scene.ngeom],
                 self._mujoco.mjtGeom.mjGEOM_SPHERE,
-                np.full(3, radius),
+                np.full(3, CLOUD_POINT_M),
                 point.astype(float),
                 np.eye(3).ravel(),
-                np.array(colour, np.float32),
+                np.array(OBJECT_COLOUR, np.float32),
             )
             scene.ngeom += 1

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from amt_perception.errors import AmtError
 from amt_perception.grasp.object_input import ObjectCloud, load_object
 from amt_perception.grasp.predictor import TOUCHES, GraspPredictor, GraspProposal
 from amt_perception.grasp.sample.arguments import Options
+from amt_perception.grasp.sample.contact_picture import draw_contact
 from amt_perception.grasp.sample.sheet import Tile, draw_sheet, draw_tile
 from amt_perception.hand.joints import Side
 from amt_perception.model.interface import HAND_PARTS
@@ -16,7 +18,7 @@ from amt_perception.output.files import atomic_folder, check_writable
 from amt_retarget.grasp.retargeter import RobotGrasp
 
 LINE = "{:>4}  {:>5}  {:<32}"
-ROBOT_LINE = LINE + "  {:>11}  {:>5}  {:>10}"
+ROBOT_LINE = LINE + "  {:>11}  {:>5}  {:>10}  {}"
 
 
 def run(options: Options) -> None:
@@ -27,6 +29,8 @@ def run(options: Options) -> None:
     check_writable(options.out)
     cloud = load_object(options.mesh)
     predictor = GraspPredictor.load(options.checkpoint, options.device)
+    if options.trial and predictor.config.hand != "allegro":
+        raise AmtError("--trial is for the robot's hand, and this model draws a person's; leave it")
     proposals = predictor.sample(
         cloud,
         options.instruction,
@@ -39,23 +43,21 @@ def run(options: Options) -> None:
     print(heading)
     for note in predictor.notes(cloud, options.instruction):
         print(f"note: {note}")
-    contact = predictor.contact_map(cloud, options.instruction)
     side = Side[predictor.config.side.upper()]
     with atomic_folder(options.out) as folder:
         if predictor.config.hand == "mano":
-            picture, tiles = _person(cloud, proposals, contact, side)
+            tiles = _person(cloud, proposals, side)
         else:
-            picture, tiles = _robot(cloud, proposals, contact, side, folder)
+            tiles = _robot(cloud, proposals, side, options.trial, folder)
         for rank, tile in enumerate(tiles, start=1):
             draw_tile(folder / f"grasp_{rank}.png", tile, heading)
-        draw_sheet(folder / "grasps.png", picture, tiles, heading)
+        contact = draw_contact(cloud, predictor.contact_map(cloud, options.instruction))
+        draw_sheet(folder / "grasps.png", contact, tiles, heading)
     print(f"wrote {options.out / 'grasps.png'}, and every grasp's own files beside it")
 
 
-def _person(
-    cloud: ObjectCloud, proposals: list[GraspProposal], contact: np.ndarray, side: Side
-) -> tuple[np.ndarray, list[Tile]]:
-    """Grasps of a person's hand: prints the table; gives the contact map's picture, and tiles."""
+def _person(cloud: ObjectCloud, proposals: list[GraspProposal], side: Side) -> list[Tile]:
+    """Grasps of a person's hand: prints the table."""
     from amt_perception.grasp.sample.mano_pictures import ManoPictures
 
     pictures = ManoPictures(cloud, side)
@@ -63,40 +65,45 @@ def _person(
     tiles = []
     for rank, proposal in enumerate(proposals, start=1):
         print(LINE.format(rank, _score(proposal), _touches(proposal)))
-        tiles.append(Tile(pictures.grasp(proposal), _title(rank, proposal), _touches(proposal)))
-    return pictures.contact(contact), tiles
+        title = f"{rank}: score {_score(proposal)}"
+        tiles.append(Tile(pictures.grasp(proposal), title, _touches(proposal)))
+    return tiles
 
 
 def _robot(
-    cloud: ObjectCloud,
-    proposals: list[GraspProposal],
-    contact: np.ndarray,
-    side: Side,
-    folder: Path,
-) -> tuple[np.ndarray, list[Tile]]:
-    """Grasps of the Allegro hand, refined: as `_person`, and saves each grasp."""
-    from amt_perception.grasp.sample.robot_grasps import load_robot, refined, save
+    cloud: ObjectCloud, proposals: list[GraspProposal], side: Side, trial: bool, folder: Path
+) -> list[Tile]:
+    """Grasps of the Allegro hand, made to touch: prints the table and saves each."""
+    from amt_perception.grasp.sample.robot_grasps import load_robot, refined, save, tried
     from amt_perception.grasp.sample.robot_pictures import RobotPictures
 
     robot = load_robot(side.name.lower())
     grasps = refined(robot, cloud, proposals)
-    print(ROBOT_LINE.format("rank", "score", "touches", "penetration", "links", "unbalanced"))
+    results = tried(robot, cloud, grasps) if trial else [None] * len(grasps)
+    columns = ("rank", "score", "touches", "penetration", "links", "unbalanced")
+    print(ROBOT_LINE.format(*columns, "trial" if trial else "").rstrip())
     tiles = []
     with RobotPictures(robot, cloud) as pictures:
-        for rank, (proposal, grasp) in enumerate(zip(proposals, grasps, strict=True), start=1):
-            depth, links = f"{1000 * grasp.penetration:.1f} mm", len(grasp.contacts)
+        rows = zip(proposals, grasps, results, strict=True)
+        for rank, (proposal, grasp, result) in enumerate(rows, start=1):
+            score, depth = _score(proposal), f"{1000 * grasp.penetration:.1f} mm"
+            links, outcome = len(grasp.contacts), ""
             unbalanced = f"{grasp.unbalanced:.2f}" if links else "-"
-            print(
-                ROBOT_LINE.format(rank, _score(proposal), _touched(grasp), depth, links, unbalanced)
+            if result is not None:
+                outcome = "held" if result.held else result.reason
+            row = (rank, score, _touched(grasp), depth, links, unbalanced, outcome)
+            print(ROBOT_LINE.format(*row).rstrip())
+            tile = Tile(
+                pictures.grasp(grasp),
+                f"{rank}: {outcome or f'score {score}'}",
+                f"{links} links touch, {depth} deep",
+                None if result is None else result.held,
             )
-            caption = f"{links} links touch, {depth} deep"
-            tiles.append(Tile(pictures.grasp(grasp), _title(rank, proposal), caption))
+            tiles.append(tile)
             save(folder / f"grasp_{rank}.npz", robot, cloud, grasp)
-        return pictures.contact(contact), tiles
-
-
-def _title(rank: int, proposal: GraspProposal) -> str:
-    return f"{rank}: score {_score(proposal)}"
+    if trial:
+        print(f"{sum(bool(tile.held) for tile in tiles)} of {len(tiles)} held")
+    return tiles
 
 
 def _score(proposal: GraspProposal) -> str:

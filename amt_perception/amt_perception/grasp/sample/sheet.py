@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amt_perception.errors import AmtError
-from amt_perception.grasp.sample.contact_colours import PART_COLOURS
+from amt_perception.grasp.sample.contact_picture import PART_COLOURS
 from amt_perception.model.interface import HAND_PARTS
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ COLUMNS = 4
 """Grasps in a row of the contact sheet."""
 INCHES = 2.6
 """Side of a picture."""
+HEADING_INCHES, TITLE_INCHES = 0.35, 0.4
 DPI = 130
 GOOD, BAD, PLAIN = "#1a7f37", "#c0392b", "#444444"
 
@@ -39,40 +40,43 @@ class Tile:
 
 def draw_tile(path: Path, tile: Tile, heading: str) -> None:
     """Write a PNG of one grasp from all views. Raises AmtError without matplotlib."""
-    count = len(tile.pictures)
-    figure = _figure(count * INCHES * 1.4, INCHES * 1.4 + 0.75)
+    count, side = len(tile.pictures), 1.4 * INCHES
+    height = HEADING_INCHES + TITLE_INCHES + side
+    figure = _figure(count * side, height)
     for axis, picture in zip(figure.subplots(1, count), tile.pictures, strict=True):
         _show(axis, picture)
-    figure.text(0.01, 0.985, heading, va="top", fontsize=11, parse_math=False)
-    figure.text(
-        0.01, 0.925, f"{tile.title}   {tile.caption}", va="top", fontsize=10, color=_colour(tile)
-    )
-    figure.subplots_adjust(0.005, 0.005, 0.995, 0.86, 0.01, 0.01)
+    figure.text(0.008, 1.0 - 0.1 / height, heading, va="top", fontsize=12, parse_math=False)
+    caption, place = f"{tile.title}, {tile.caption}", 1.0 - (0.1 + HEADING_INCHES) / height
+    figure.text(0.008, place, caption, va="top", fontsize=10, color=_colour(tile))
+    figure.subplots_adjust(0.004, 0.004, 0.996, side / height, 0.01, 0.01)
     figure.savefig(path)
 
 
-def draw_sheet(path: Path, contact: np.ndarray, tiles: Sequence[Tile], heading: str) -> None:
+def draw_sheet(
+    path: Path, contact: Sequence[np.ndarray], tiles: Sequence[Tile], heading: str
+) -> None:
     """Write a PNG of where the hand is to touch and of all grasps, the best one first.
 
-    contact: the picture of the contact map. Raises AmtError without matplotlib.
+    contact: pictures of the contact map, one below the other as far as there are rows. Raises
+    AmtError without matplotlib.
     """
     rows = -(-len(tiles) // COLUMNS)
     columns = 1 + min(COLUMNS, len(tiles))
-    height = rows * (INCHES + 0.45) + 0.5
+    height = HEADING_INCHES + rows * (INCHES + TITLE_INCHES)
     figure = _figure(columns * INCHES, height)
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
-    _show(axes[0, 0], contact)
-    axes[0, 0].set_title("where each part touches", fontsize=9, color=PLAIN)
+    for axis, picture in zip(axes[:, 0], contact, strict=False):
+        _show(axis, picture)
     _legend(axes[0, 0])
     for index, tile in enumerate(tiles):
         axis = axes[index // COLUMNS, 1 + index % COLUMNS]
         _show(axis, tile.pictures[0])
-        axis.set_title(f"{tile.title}\n{tile.caption}", fontsize=8, color=_colour(tile))
-    top = 1.0 - 0.95 / height
-    figure.text(0.01, 1.0 - 0.12 / height, heading, va="top", fontsize=12, parse_math=False)
-    figure.subplots_adjust(0.005, 0.01, 0.995, top, 0.02, 0.45 / INCHES)
+        axis.set_title(f"{tile.title}\n{tile.caption}", fontsize=8, color=_colour(tile), pad=4)
+    figure.text(0.008, 1.0 - 0.1 / height, heading, va="top", fontsize=12, parse_math=False)
+    top = 1.0 - (HEADING_INCHES + TITLE_INCHES) / height
+    figure.subplots_adjust(0.004, 0.004, 0.996, top, 0.015, TITLE_INCHES / INCHES)
     figure.savefig(path)
 
 
@@ -90,12 +94,14 @@ def _show(axis: Axes, picture: np.ndarray) -> None:
 
 
 def _legend(axis: Axes) -> None:
-    """The parts' colours inside the picture of the contact map."""
+    """The parts' names in their colours above the picture of the contact map."""
+    axis.set_title("where to touch\n ", fontsize=8, color=PLAIN, pad=4)
     for index, (part, colour) in enumerate(zip(HAND_PARTS, PART_COLOURS, strict=True)):
-        place = 0.03 + 0.06 * (len(HAND_PARTS) - 1 - index)
+        place = ((index + 0.5) / len(HAND_PARTS), 1.015)
         axis.text(
-            0.03, place, f"\u25cf {part}", color=tuple(colour), fontsize=7, transform=axis.transAxes
-        )
+            *place, part, color=tuple(colour), fontsize=8, fontweight="bold", ha="center",
+            va="bottom", transform=axis.transAxes,
+        )  # fmt: skip
 
 
 def _colour(tile: Tile) -> str:
