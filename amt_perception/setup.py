@@ -25,6 +25,7 @@ setup(
         "console_scripts": [
             f"video_node = {PACKAGE}.nodes.video_node:main",
             f"perception_node = {PACKAGE}.nodes.perception_node:main",
+            f"grasp_node = {PACKAGE}.nodes.grasp_node:main",
             f"composed_node = {PACKAGE}.nodes.composed_node:main",
         ]
     },

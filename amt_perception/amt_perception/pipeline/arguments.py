@@ -171,6 +171,32 @@ ARGUMENTS = (
         TRUE_FALSE,
     ),
     Argument(
+        "object_mesh",
+        "",
+        "mesh (m) of an object on the simulated robot's table; empty: none",
+    ),
+    Argument(
+        "object_pose",
+        "",
+        "x y z (m) qx qy qz qw of the object in base_frame; empty: on the table before the robot",
+    ),
+    Argument(
+        "object_mass",
+        "0.1",
+        "of the object (kg)",
+    ),
+    Argument(
+        "grasp",
+        "false",
+        "true: start the node that samples grasps for an instruction",
+        TRUE_FALSE,
+    ),
+    Argument(
+        "grasp_checkpoint",
+        "",
+        "weights of the grasp model; it ships without any",
+    ),
+    Argument(
         "record",
         "",
         "folder for a rosbag of all results (needs the ros2 bag command); empty: none",
@@ -208,6 +234,14 @@ ARGUMENTS = (
 )
 
 
+NUMBERS = ("hand_length_m", "frame_rate", "velocity_scale", "max_accel", "object_mass")
+POSES = {
+    "camera_pose": ("x", "y", "z", "roll", "pitch", "yaw"),
+    "object_pose": ("x", "y", "z", "qx", "qy", "qz", "qw"),
+}
+"""May be empty."""
+
+
 def is_true(text: str) -> bool:
     """Read a launch boolean."""
     return text.lower() == "true"
@@ -232,16 +266,8 @@ def complete(given: Values) -> Values:
         if choices and value not in choices:
             raise AmtError(f"{name} is '{value}'; choose one of {', '.join(choices)}.")
     values = {argument.name: argument.default for argument in ARGUMENTS} | given
-    for name in ("hand_length_m", "frame_rate", "velocity_scale", "max_accel", "camera_pose"):
-        try:
-            given_numbers = numbers(values[name])
-        except ValueError:
-            given_numbers = [math.nan]
-        if name == "camera_pose" and len(given_numbers) not in (0, 6):
-            raise AmtError("camera_pose needs six numbers: x y z roll pitch yaw.")
-        single = name == "camera_pose" or len(given_numbers) == 1
-        if not (single and all(map(math.isfinite, given_numbers))):
-            raise AmtError(f"{name} must be a number, not '{values[name]}'.")
+    for name in (*NUMBERS, *POSES):
+        _check_numbers(name, values[name])
     if not re.fullmatch(r"[1-9]\d?", values["image_queue"]):
         raise AmtError(f"image_queue is '{values['image_queue']}'; it must be 1 to 99 images.")
     if not re.fullmatch(r"(/?[A-Za-z_]\w*)*/?", values["namespace"], re.ASCII):
@@ -251,6 +277,19 @@ def complete(given: Values) -> Values:
     if values["params_file"]:
         _check_params_file(Path(values["params_file"]))
     return values
+
+
+def _check_numbers(name: str, text: str) -> None:
+    """Raise AmtError unless it is a number, or as many as a pose has, or an empty pose."""
+    try:
+        given = numbers(text)
+    except ValueError:
+        given = [math.nan]
+    if name in POSES and len(given) not in (0, len(POSES[name])):
+        raise AmtError(f"{name} needs {len(POSES[name])} numbers: {' '.join(POSES[name])}.")
+    single = name in POSES or len(given) == 1
+    if not (single and all(map(math.isfinite, given))):
+        raise AmtError(f"{name} must be a number, not '{text}'.")
 
 
 def _check_params_file(path: Path) -> None:

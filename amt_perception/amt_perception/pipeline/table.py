@@ -70,6 +70,15 @@ def _video_parameters(values: Values) -> dict[str, Any]:
     }
 
 
+def _object_parameters(values: Values) -> dict[str, Any]:
+    pose = numbers(values["object_pose"])
+    return {
+        "object_mesh": values["object_mesh"],
+        "object_mass": float(values["object_mass"]),
+        **({"object_pose": pose} if pose else {}),
+    }
+
+
 NODES = (
     NodeEntry(
         "amt_retarget", "mujoco_node",
@@ -77,6 +86,8 @@ NODES = (
             "robot": values["robot"],
             "hand": values["hand"],
             "command_interface": values["command_interface"],
+            "base_frame": values["base_frame"],
+            **_object_parameters(values),
         },
         lambda values: is_true(values["simulate"]),
     ),
@@ -96,6 +107,17 @@ NODES = (
             "command_interface": values["command_interface"],
             "autostart": is_true(values["autostart"]),
         },
+    ),
+    NodeEntry(
+        "amt_perception", "grasp_node",
+        lambda values: {
+            "checkpoint": values["grasp_checkpoint"],
+            "device": values["device"],
+            "robot": values["robot"],
+            "hand": values["hand"],
+            "autostart": is_true(values["autostart"]),
+        },
+        lambda values: is_true(values["grasp"]),
     ),
     NodeEntry(
         "amt_perception", "perception_node", _perception_parameters,

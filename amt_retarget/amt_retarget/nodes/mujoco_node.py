@@ -10,6 +10,7 @@ import numpy as np
 from amt_msgs.msg import ObjectPose, ObjectPoseArray
 from geometry_msgs.msg import Vector3
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Header
 from tf2_msgs.msg import TFMessage
@@ -47,7 +48,7 @@ class MujocoNode(Node):
         interface = str(self.declare_parameter("command_interface", "jtc").value)
         self._base_frame = str(self.declare_parameter("base_frame", "base_link").value)
         mesh = str(self.declare_parameter("object_mesh", "").value)
-        pose = self.declare_parameter("object_pose", [0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]).value
+        pose = self.declare_parameter("object_pose", Parameter.Type.DOUBLE_ARRAY).value
         mass = float(self.declare_parameter("object_mass", 0.1).value)
         self._object = TableObject.load(Path(mesh), pose, mass) if mesh else None
         self._object_name = Path(mesh).stem

@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 
 FRICTION = 0.6
 """Of the object with all that it touches."""
+IN_FRONT_M = (0.5, 0.0)
+"""Where the middle of an object comes whose place is not given: x and y in base_link."""
 IN_TABLE_M = 0.002
 """The object may begin so deep in the table, which then pushes it out gently."""
 
@@ -58,13 +60,17 @@ class TableObject:
             )
 
     @classmethod
-    def load(cls, mesh: Path, pose: ArrayLike, mass: float) -> TableObject:
-        """The object of a mesh file (m). pose: x y z qx qy qz qw of its frame in base_link.
+    def load(cls, mesh: Path, pose: ArrayLike | None, mass: float) -> TableObject:
+        """The object of a mesh file (m). pose: x y z qx qy qz qw of its frame in base_link; None
+        puts it on the table in front of the robot, its own z upwards.
 
         The mesh is taken apart into convex pieces, which can take some seconds. Raises
         RetargetError for a file that cannot be read and a pose that is none.
         """
-        values = np.asarray(pose, dtype=float)
+        vertices, faces = load_mesh(mesh)
+        middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+        in_front = [*(IN_FRONT_M - middle[:2]), -vertices[:, 2].min(), 0.0, 0.0, 0.0, 1.0]
+        values = np.asarray(in_front if pose is None else pose, dtype=float)
         if values.shape != (7,) or not abs(np.linalg.norm(values[3:]) - 1.0) < 1e-2:
             raise RetargetError(
                 "The object's pose needs seven numbers: x y z (m) and a unit quaternion qx qy qz "
@@ -73,7 +79,6 @@ class TableObject:
         matrix = np.eye(4)
         matrix[:3, :3] = Rotation.from_quat(values[3:]).as_matrix()
         matrix[:3, 3] = values[:3]
-        vertices, faces = load_mesh(mesh)
         return cls(vertices, faces, convex_pieces(vertices, faces).corners, matrix, mass)
 
     @property
