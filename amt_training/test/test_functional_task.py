@@ -71,7 +71,7 @@ def test_learns_eight_grasps_by_heart(folder):
                      sample_contacts=False)  # fmt: skip
     task = make_task(config, GraspTrainSettings(loss=GraspLossSettings(draws=16)))
     grasps = FunctionalGrasps(folder, "train", "allegro")
-    words = "zero one two three four five six seven".split()
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven"]
     batch = made(
         [replace(grasps.sample(k, 0), instruction=word) for k, word in enumerate(words)],
         task.model.kernel,
