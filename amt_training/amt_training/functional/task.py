@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -153,7 +153,7 @@ class FunctionalGraspTask(nn.Module):
         true = (_numpy(one)[:, None] for one in (truth.rotation, truth.position, truth.joints))
         return grasp_errors(rotation, position, joints, *true).nearest()
 
-    def _contact_figures(self, found: np.ndarray, truth: np.ndarray) -> Mapping[str, float]:
+    def _contact_figures(self, found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
         """Of probabilities [S, N, 6], the truth NaN for parts that are not there."""
         inverse = self.model.kernel.distance
         distances = [inverse(torch.from_numpy(one)).numpy() for one in (found, truth)]
