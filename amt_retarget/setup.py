@@ -33,7 +33,7 @@ setup(
     install_requires=["setuptools", "numpy", "pin", "daqp"],
     extras_require={
         "offline": ["scipy", "matplotlib", "tqdm"],
-        "simulation": ["scipy", "mujoco", "vhacdx"],
+        "simulation": ["scipy", "mujoco", "vhacdx", "libigl", "Pillow", "tqdm"],
         "test": ["pytest"],
     },
     zip_safe=False,

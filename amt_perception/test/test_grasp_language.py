@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 from amt_perception.errors import AmtError
+from amt_perception.grasp.config import GraspConfig
+from amt_perception.grasp.grasp_model import GraspModel
 from amt_perception.grasp.language.cache import VisionCache
 from amt_perception.grasp.language.qwen import QwenEncoder
 from amt_perception.grasp.language.small import SmallLanguageEncoder
 from amt_perception.grasp.language.tokenizer import pieces_of, tokenize, words_of
 from amt_perception.grasp.language.weights import load_qwen, save_qwen
+from amt_perception.grasp.object_input import from_mesh
+from amt_perception.grasp.predictor import GraspPredictor
 
 SENTENCES = ["hold it by the handle", "lift the lid"]
 SPECIAL = (
@@ -189,6 +194,23 @@ def test_trained_tensors_come_back(views, tmp_path, monkeypatch):
     assert torch.equal(back(SENTENCES, [seen] * 2).tokens, lora(SENTENCES, [seen] * 2).tokens)
     with pytest.raises(AmtError, match="mode 'frozen' trains 0"):
         tiny_qwen("frozen").load_trained_state(lora.trained_state())
+
+
+def test_a_model_with_qwen_looks_at_an_object_once():
+    box = trimesh.creation.box((0.04, 0.06, 0.1))
+    cloud = from_mesh("box", box.vertices, box.faces)
+    config = GraspConfig(
+        language_encoder="qwen", language_width=32, width=32, geometry_width=32, heads=4,
+        fusion_layers=1, velocity_layers=1, centres=(64, 32), fusion_points=32,
+        velocity_points=32,
+    )  # fmt: skip
+    encoder = tiny_qwen("lora").eval()
+    predictor = GraspPredictor(GraspModel(config).eval(), encoder)
+    hold = predictor.contact_map(cloud, "hold it")
+    encoder.see = None  # a second look would fail
+    lift = predictor.contact_map(cloud, "lift the lid")
+    assert hold.shape == (1024, 6) and not np.array_equal(hold, lift)
+    assert predictor.notes(cloud, "frobnicate") == []
 
 
 def test_missing_weights_are_one_sentence(tmp_path, monkeypatch):

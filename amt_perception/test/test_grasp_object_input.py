@@ -116,6 +116,8 @@ def test_a_missing_file_and_bad_normals_are_named(tmp_path):
     points = ball_points(2000)
     with pytest.raises(AmtError, match="normals of the cloud ball"):
         from_points("ball", points, normals=np.zeros_like(points))
+    with pytest.raises(AmtError, match="mesh ball has vertices"):
+        from_mesh("ball", BALL.vertices[:5], BALL.faces)
     points[7] = np.nan
     with pytest.raises(AmtError, match="not finite"):
         from_points("ball", points)

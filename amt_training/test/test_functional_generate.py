@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from amt_training.functional.catalogue import FAMILIES
 from amt_training.functional.dataset import FunctionalGrasps
 from amt_training.functional.finding import GraspFinder, find_grasps, outer_surface
 from amt_training.functional.objects import Listed, drawn_object, share_on_part
+from amt_training.functional.sheet import SIZE
 from amt_training.functional.storage import read_grasps
 
 QUICK = [Listed(FAMILIES["box"], 0), Listed(FAMILIES["banana"], 0)]
@@ -77,6 +79,7 @@ def test_a_set_is_made_and_goes_on(made):
     assert files == ["train/box_00.safetensors", "val/banana_00.safetensors"]
     assert (folder / "train" / "box_00.safetensors").read_bytes() == first
     assert json.loads((folder / "set.json").read_text())["hand"] == "allegro"
+    assert cv2.imread(str(folder / "grasps.png")).shape == (SIZE, 2 * SIZE, 3)
     for split, noun in (("train", "box"), ("val", "banana")):
         grasps = FunctionalGrasps(folder, split, "allegro")
         assert len(grasps) == 1 and grasps[0].object.family == noun and grasps[0].part == "body"

@@ -67,6 +67,12 @@ def test_parts_are_where_a_person_would_look_for_them():
     assert reach[rim].min() >= reach[~rim].max() > 0.05
 
 
+@pytest.mark.parametrize("number", range(6))
+def test_a_flat_pan_has_a_body_below_its_rim(number):
+    pan = drawn("pan", number)
+    assert np.bincount(pan.point_part, minlength=3).min() > 40
+
+
 def test_share_on_part_counts_contacts():
     mug = drawn("mug")
     handle = mug.point_part == mug.part_names.index("handle")

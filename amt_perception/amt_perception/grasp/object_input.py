@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +63,7 @@ def load_object(path: Path, seed: int = 0) -> ObjectCloud:
     mesh = scene.to_mesh()
     if len(mesh.faces):
         return from_mesh(str(path), np.asarray(mesh.vertices), np.asarray(mesh.faces), seed)
-    clouds = [np.asarray(one.vertices) for one in scene.dump()]
+    clouds = [one.vertices for one in scene.dump() if isinstance(one, _trimesh().PointCloud)]
     if not clouds:
         raise AmtError(f"{path} is empty; give a file with a triangle mesh or a point cloud")
     return from_points(str(path), np.concatenate(clouds), seed=seed)
@@ -76,9 +77,13 @@ def from_mesh(name: str, vertices: np.ndarray, faces: np.ndarray, seed: int = 0)
     path's stem becomes the object's name. Raises AmtError for a mesh that is empty, not finite,
     flat, or of a size that no hand holds.
     """
-    import trimesh
-
-    mesh = checked_mesh(name, trimesh.Trimesh(vertices, faces, process=False))
+    vertices, faces = np.asarray(vertices, float), np.asarray(faces)
+    if vertices.shape[1:] != (3,) or faces.shape[1:] != (3,) or (faces >= len(vertices)).any():
+        raise AmtError(
+            f"the mesh {name} has vertices {vertices.shape} and triangles {faces.shape} that do "
+            "not fit; give coordinates [V, 3] and three indices of them for each triangle"
+        )
+    mesh = checked_mesh(name, _trimesh().Trimesh(vertices, faces, process=False))
     notes = _turn_outwards(mesh)
     centre = mesh.bounds.mean(axis=0)
     mesh.apply_translation(-centre)
@@ -157,22 +162,27 @@ def checked_mesh(name: str, mesh: Trimesh) -> Trimesh:
     return mesh
 
 
-def _read(path: Path) -> Scene:
+def _trimesh() -> ModuleType:
     try:
         import trimesh
     except ImportError as error:
         raise AmtError("Reading meshes needs trimesh: pip install trimesh") from error
+    return trimesh
 
+
+def _read(path: Path) -> Scene:
+    trimesh = _trimesh()
     if not path.is_file():
         raise AmtError(f"there is no mesh {path}; correct its path")
     try:
-        return trimesh.load_scene(path, process=False, skip_materials=True)
+        scene: Scene = trimesh.load_scene(path, process=False, skip_materials=True)
     except Exception as error:  # a damaged mesh can raise anything
         reason = " ".join(str(error).split())
         raise AmtError(
             f"{path} cannot be read as a mesh ({type(error).__name__}: {reason}); give an OBJ, "
             "PLY, STL or glTF file"
         ) from error
+    return scene
 
 
 def _check_points(name: str, points: np.ndarray) -> None:
@@ -197,9 +207,7 @@ def _turn_outwards(mesh: Trimesh) -> tuple[str, ...]:
     A component's own middle decides by the sign of the volume: exact for a closed component, the
     best guess for an open one.
     """
-    import trimesh
-
-    notes = []
+    trimesh, notes = _trimesh(), []
     closed = mesh.is_watertight
     if not mesh.is_winding_consistent:
         trimesh.repair.fix_winding(mesh)
@@ -229,13 +237,11 @@ def _outer_points(name: str, mesh: Trimesh, seed: int) -> tuple[np.ndarray, np.n
     What is inside, libigl's fast winding number says, for open meshes too (Barill et al., "Fast
     winding numbers for soups and clouds", SIGGRAPH 2018).
     """
-    import trimesh
-
     try:
         import igl
     except ImportError as error:
         raise AmtError("Sampling meshes needs libigl: pip install libigl") from error
-    points, faces = trimesh.sample.sample_surface(mesh, 4 * CLOUD_POINTS, seed=seed)
+    points, faces = _trimesh().sample.sample_surface(mesh, 4 * CLOUD_POINTS, seed=seed)
     normals = mesh.face_normals[faces]
     tree = igl.FastWindingNumberBVH()
     tree.init(

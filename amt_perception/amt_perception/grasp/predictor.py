@@ -54,7 +54,8 @@ class GraspProposal:
 class GraspPredictor:
     """Samples grasps of objects for instructions. The same seed gives the same grasps.
 
-    Remembers the last object and instruction: more grasps of them cost only the flow.
+    Remembers the last object and instruction: more grasps of them cost only the flow, and another
+    instruction for the same object costs no second look at its views.
     """
 
     def __init__(self, model: GraspModel, qwen: QwenEncoder | None = None) -> None:
@@ -62,6 +63,7 @@ class GraspPredictor:
         self._model = model
         self._qwen = qwen
         self._last: tuple[ObjectCloud, str, GraspContext] | None = None
+        self._seen: tuple[ObjectCloud, tuple[Tensor, ...]] | None = None
 
     @classmethod
     def load(cls, checkpoint: Path, device: str = "auto") -> GraspPredictor:
@@ -175,7 +177,9 @@ class GraspPredictor:
 
     def _language(self, cloud: ObjectCloud, instruction: str) -> Language:
         if self._qwen is not None:
-            return self._qwen([instruction], [self._qwen.see(draw_views(cloud))])
+            if self._seen is None or self._seen[0] is not cloud:
+                self._seen = (cloud, self._qwen.see(draw_views(cloud)))
+            return self._qwen([instruction], [self._seen[1]])
         encoder = self._model.language_encoder
         assert isinstance(encoder, SmallLanguageEncoder)
         return encoder.encode([instruction])

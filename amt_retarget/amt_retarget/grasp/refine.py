@@ -29,11 +29,13 @@ Array = NDArray[np.float64]
 
 CLEAR = Margins(fingertips=0.0, others=0.0)
 CLEAR_STEPS = 12
+"""Of the optimizer that pushes the hand out; four to six are common."""
 ROTATION_LENGTH_M = 0.05
 """So many metres of the palm's motion is one radian of its rotation worth."""
 CLOSING_RAD = (0.0, 0.5, 0.5, 0.5)
-"""Most that the joints of a finger close beyond the rough grasp; the thumb's swing stays too."""
 CLOSING_THUMB_RAD = (0.0, 0.0, 0.5, 0.5)
+"""Most that joints of a finger and of the thumb close beyond the rough grasp, after it was pushed
+out. A finger's spread and where the thumb stands are the model's choice."""
 CONTACT_M = 0.001
 """A link this close to the object touches it once it presses."""
 PATCH_M = 0.0005
@@ -45,15 +47,25 @@ RETREATS_M = (0.05, 0.02, 0.0)
 CLEAR_WAY_M = 0.001
 """Penetration up to which a way counts as clear."""
 WAY_SAMPLES = 7
+"""Where on the way penetration is looked for."""
 OPENS, OPENS_THUMB = (0.0, 1.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0)
 """Joints of a finger and of the thumb that open it; the thumb stays opposed."""
 LEAST_NORMAL = 0.3
 """Length of a contact's mean normal below which its samples look to all sides."""
 FAR_M = 0.1
+"""Distances beyond are not measured."""
 
 
 class GraspRefiner:
-    """Turns rough grasps of one object into ones that touch it. Deterministic."""
+    """Turns rough grasps of one object into ones that touch it; some 0.1 s each. Deterministic.
+
+    1. The palm and the joints move as little as possible until no link is inside the object or
+       another link (GraspOptimizer).
+    2. Every finger closes until it touches (Closing), or stays where it meets nothing.
+    3. Each link next to the object is a contact; the squeeze presses them with balanced forces.
+    4. The pre-grasp has the fingers opened and the palm back along its normal, as far as the
+       straight way between both is clear.
+    """
 
     def __init__(self, robot: Robot, surface: ObjectSurface) -> None:
         self._surface = surface

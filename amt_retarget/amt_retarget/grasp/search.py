@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from amt_retarget.grasp.clearance import Clearance
 from amt_retarget.grasp.closing import Closing
-from amt_retarget.grasp.configuration import Configuration
+from amt_retarget.grasp.configuration import Configuration, rotation_matrix
 from amt_retarget.grasp.hand_model import HandModel
 from amt_retarget.grasp.human import Contact
 from amt_retarget.grasp.objective import PALM_PAD, Goals, contact_offset
@@ -27,6 +26,8 @@ Array = NDArray[np.float64]
 
 WRAPS = 0.6
 """Share of the proposals that are wraps."""
+TILT_RAD = 0.3
+"""Standard deviation of the palm's turn away from straight across, or along, what is held."""
 
 WIDEST_WRAP_M = 0.1
 """What is wider does not fit between thumb and fingers."""
@@ -55,8 +56,6 @@ CLOSING_RATES = (0.7, 1.0)
 WIDEST_PINCH_M = 0.07
 PINCH_TURNS, PINCH_TRIES = 12, 3
 """Directions to come from that are looked at, and tried."""
-TILT_RAD = 0.3
-"""Standard deviation of the palm's turn about the line of the fingertips."""
 PINCH_FINGERS = (("index", "middle"), ("middle", "ring"), ("index", "middle", "ring"))
 FINGER_SPACING_M = (0.028, 0.04)
 """Bounds of the distance between neighbouring fingertips; a finger is 27.5 mm wide."""
@@ -144,19 +143,19 @@ class GraspSearch:
         """An open hand whose palm touches the part, or nearly so."""
         points = part.points
         centre = points.mean(axis=0)
-        spread, axes = np.linalg.eigh(np.cov((points - centre).T))
+        spread, axes = np.linalg.eigh((points - centre).T @ (points - centre))
         along = axes[:, 2] if spread[2] > LONG * spread[1] else unit(random.normal(size=3))
         across = unit(np.cross(along, unit(random.normal(size=3))))
-        turns = Rotation.from_rotvec(random.uniform(0.0, 2.0 * np.pi, (WRAP_TURNS, 1)) * along)
-        forwards = turns.apply(across)
+        angles = random.uniform(0.0, 2.0 * np.pi, WRAP_TURNS)
+        forwards = np.stack([rotation_matrix(angle * along) @ across for angle in angles])
         widths = np.ptp(points @ np.cross(forwards, along).T, axis=0)
         fitting = np.flatnonzero(widths < WIDEST_WRAP_M)
         if not fitting.size:
             return None
         chosen = random.choice(fitting)
         forward, width = forwards[chosen], widths[chosen]
-        tilt = Rotation.from_rotvec(random.normal(0.0, 0.25) * forward)
-        across_fingers = tilt.apply(along) * random.choice([-1.0, 1.0])
+        tilt = rotation_matrix(random.normal(0.0, TILT_RAD) * forward)
+        across_fingers = tilt @ along * random.choice([-1.0, 1.0])
         rotation = np.column_stack([forward, across_fingers, np.cross(forward, across_fingers)])
 
         lengthwise = points @ along
@@ -203,16 +202,16 @@ class GraspSearch:
         upward = unit(other.point - thumb.point + 1e-6 * other.normal)
         aside = unit(np.cross(upward, np.eye(3)[np.argmin(np.abs(upward))]))
         fingers = PINCH_FINGERS[random.integers(len(PINCH_FINGERS))]
-        turns = Rotation.from_rotvec(random.uniform(0.0, 2.0 * np.pi, (PINCH_TURNS, 1)) * upward)
-        touches = [
-            (lateral, self._finger_contacts(part, other, fingers, lateral, upward, random))
-            for lateral in turns.apply(aside)
-        ]
+        touches = []
+        for angle in random.uniform(0.0, 2.0 * np.pi, PINCH_TURNS):
+            lateral = rotation_matrix(angle * upward) @ aside
+            found = self._finger_contacts(part, other, fingers, lateral, upward, random)
+            touches.append((lateral, found))
         # Rather where more fingers find something to touch.
         touches.sort(key=lambda touch: -len(touch[1]))
         for lateral, contacts in touches[:PINCH_TRIES]:
             rotation = np.column_stack([np.cross(lateral, upward), lateral, upward])
-            tilt = Rotation.from_rotvec(random.normal(0.0, TILT_RAD) * lateral).as_matrix()
+            tilt = rotation_matrix(random.normal(0.0, TILT_RAD) * lateral)
             rough = self._pinch_place(thumb, contacts, tilt @ rotation, random)
             if rough is not None:
                 return rough

@@ -38,8 +38,6 @@ CONVEX_WITHIN_M = 0.0005
 """A component is convex where its surface lies no deeper than this in its convex hull."""
 LEAST_VOLUME_M3 = 1e-10
 """Smaller pieces, a tenth of a cubic millimetre, are flat but for rounding."""
-MEASURED_SPACING_M = 0.002
-"""Between the points at which pieces and mesh are compared."""
 _FORMAT = 1
 """Of the cached files; another number makes old files be ignored."""
 
@@ -173,18 +171,16 @@ def _errors(
         import igl
     except ImportError as error:
         raise RetargetError("Measuring convex pieces needs libigl: pip install libigl") from error
-    skins = [
-        ObjectSurface.from_mesh(hull.points, hull.simplices, MEASURED_SPACING_M).points
-        for hull in hulls
-    ]
-    skin = np.concatenate(skins)
+    samples = [ObjectSurface.from_mesh(hull.points, hull.simplices).points for hull in hulls]
+    # Corners stick out farthest.
+    skin = np.concatenate([*samples, *(hull.points[hull.vertices] for hull in hulls)])
     squared, _, _ = igl.point_mesh_squared_distance(skin, vertices, faces)
     inside = igl.fast_winding_number(vertices, faces, skin) > 0.5
     outside = np.where(inside, 0.0, np.sqrt(squared))
-    samples = ObjectSurface.from_mesh(vertices, faces, MEASURED_SPACING_M).points
-    missing = np.full(len(samples), np.inf)
+    surface = ObjectSurface.from_mesh(vertices, faces).points
+    missing = np.full(len(surface), np.inf)
     for hull in hulls:
-        np.minimum(missing, _height(hull, samples), out=missing)
+        np.minimum(missing, _height(hull, surface), out=missing)
     missing = np.maximum(missing, 0.0)
     return (
         float(outside.mean()),

@@ -38,8 +38,8 @@ LEVEL = 0.4
 """Length of a direction's horizontal part from which on it tells a side."""
 ELEVATION = -18.0
 MARGIN = 1.15
-PALM_CORNERS = np.array([[0.0, y, z] for y in (-0.06, 0.06) for z in (-0.095, 0.05)])
-"""[4, 3] of the palm in palm_link (m): a picture holds them."""
+PALM_CORNERS = np.array([[0.0, y, z] for y in (-0.06, 0.06) for z in (-0.095, 0.10)])
+"""[4, 3] of the palm and half of its fingers in palm_link (m): a picture holds them."""
 
 ARROW_M, ARROW_RADIUS_M = 0.05, 0.005
 ARROW_COLOUR = (0.86, 0.10, 0.18, 1.0)

@@ -51,9 +51,7 @@ def contact_figures(task: FunctionalGraspTask, held_out: HeldOutGrasps) -> dict[
     }
 
 
-def _decisions(
-    task: FunctionalGraspTask, found: torch.Tensor, truth: torch.Tensor
-) -> np.ndarray:
+def _decisions(task: FunctionalGraspTask, found: torch.Tensor, truth: torch.Tensor) -> np.ndarray:
     """[6, 4] counts of one sample's `Decisions`; zeros for a part that the hand has not."""
     inverse = task.model.kernel.distance
     by_part = contact_decisions(inverse(found).numpy(), inverse(truth).numpy())

@@ -9,7 +9,6 @@ results.png into --out.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
@@ -39,7 +38,13 @@ from amt_training.functional.evaluation_report import results_of, write_report
 from amt_training.functional.metrics import Record
 from amt_training.functional.sample import GraspObject
 from amt_training.functional.task import FunctionalGraspTask, GraspTrainSettings
-from amt_training.functional.trying import METHODS, ObjectTrials, instructed_parts, try_method
+from amt_training.functional.trying import (
+    METHODS,
+    SCRIPTED,
+    ObjectTrials,
+    instructed_parts,
+    try_method,
+)
 from amt_training.synthetic.options import processes_count, whole
 
 RECORDS, PLAN = "records", "plan.json"
@@ -78,9 +83,7 @@ def evaluate(plan: Plan, out: Path, processes: int = 1) -> dict[str, Any]:
     with alone_in(out):
         _describe(out / PLAN, plan)
         job = _TryObject(plan, out / RECORDS)
-        missing = [
-            number for number, one in enumerate(job.chosen) if not job.path(one).exists()
-        ]
+        missing = [number for number, one in enumerate(job.chosen) if not job.path(one).exists()]
         total = len(job.chosen)
         bar = tqdm(total=total, initial=total - len(missing), unit="object", desc="trials")
         with bar, closing(in_order(job, missing, processes if processes > 1 else 0)) as done:
@@ -106,7 +109,8 @@ def main() -> None:
 def run() -> None:
     """Evaluate as the words say. Raises AmtError for a user's mistake."""
     parser = OneSentenceParser(
-        prog="python -m amt_training.functional.evaluate", description=(__doc__ or "").split("\n")[0]
+        prog="python -m amt_training.functional.evaluate",
+        description=(__doc__ or "").split("\n")[0],
     )
     add, usual = parser.add_argument, Plan(Path(), Path())
     add("--checkpoint", type=Path, required=True, metavar="FILE", help="ema.safetensors of a run")
@@ -154,8 +158,8 @@ class _TryObject:
         records = [
             try_method(method, trials, predictor, part, self.plan.split, seed, self.plan.grasps)
             for part in instructed_parts(one)
-            for seed in range(self.plan.seeds)
             for method in METHODS
+            for seed in range(1 if method == SCRIPTED else self.plan.seeds)
         ]
         with atomic_write(self.path(one)) as temporary:
             temporary.write_text(json.dumps([record.to_json() for record in records]))

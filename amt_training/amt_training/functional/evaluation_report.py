@@ -74,15 +74,20 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
 
 def page(results: Mapping[str, Any]) -> str:
     """The page of Markdown."""
+    title = f"# Functional grasps: {results['checkpoint']}"
+    picture = f"![Success by method]({PLOT})"
+    return "\n\n".join([title, picture, *sections(results)]) + "\n"
+
+
+def sections(results: Mapping[str, Any]) -> list[str]:
+    """What the trials were, and the tables."""
     families = ", ".join(name.replace("_", " ") for name in results["families"])
     parts = [
-        f"# Functional grasps: {results['checkpoint']}",
         f"Held-out families: {families}. 100 g, friction 0.6, six pushes of 1 N; held is what "
         "moved less than 5 cm and 15°, from a hand at most 1 cm deep in the object. Functional: "
         "held, and 80 % of the contacts on the instructed part; judged on objects of several "
         "parts. Every grasp counts as it was drawn unless it says ranked first. In brackets 95 % "
         "intervals over objects.",
-        f"![Success by method]({PLOT})",
     ]
     for group in GROUPS:
         figures = results["methods"][group]
@@ -108,7 +113,7 @@ def page(results: Mapping[str, Any]) -> str:
         "the predicted distance is less than 1 cm; ece: calibration error.",
         _table(("figure", "value"), rows),
     ]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def plot(path: Path, results: Mapping[str, Any]) -> None:

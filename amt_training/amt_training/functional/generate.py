@@ -24,6 +24,7 @@ from amt_training.functional.catalogue import FAMILIES, SPLITS
 from amt_training.functional.dataset import DESCRIPTION, HAND
 from amt_training.functional.finding import find_grasps
 from amt_training.functional.objects import Listed, drawn_object, listed_objects
+from amt_training.functional.sheet import draw_sheet
 from amt_training.functional.storage import read_grasps, write_grasps
 from amt_training.synthetic.options import processes_count, whole
 
@@ -75,6 +76,9 @@ def run(arguments: argparse.Namespace) -> None:
     settings = GenerateSettings(arguments.objects, arguments.grasps, arguments.seed)
     generate(arguments.out, settings, arguments.processes)
     print(yield_table(arguments.out))
+    picture = arguments.out / "grasps.png"
+    draw_sheet(picture, arguments.out)
+    print(f"{picture}: a grasp of every part")
     print(f"{arguments.out}: train on it with data=functional data.root={arguments.out}")
 
 

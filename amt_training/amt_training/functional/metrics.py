@@ -58,11 +58,6 @@ class Record:
     refine_seconds: float
     """To make all of them touch."""
 
-    @property
-    def key(self) -> tuple[str, str, str, int]:
-        """What the record is about."""
-        return self.method, self.object, self.part, self.seed
-
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
@@ -110,13 +105,24 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def paired_difference(first: Sequence[Record], second: Sequence[Record],
-                      value: Callable[[Trial], float]) -> Interval:  # fmt: skip
-    """Mean of the first method's values minus the second's, over what both have tried."""
-    others = {one.key[1:]: one for one in second}
-    both = [(one, others[one.key[1:]]) for one in first if one.key[1:] in others]
-    values = [_mean(one, value) - _mean(other, value) for one, other in both]
-    return bootstrap_interval(np.array(values, dtype=float), _names([one for one, _ in both]))
+def paired_difference(
+    first: Sequence[Record], second: Sequence[Record], value: Callable[[Trial], float]
+) -> Interval:
+    """Mean of the first method's values minus the second's, over the objects and parts of both."""
+    means, others = _by_part(first, value), _by_part(second, value)
+    both = sorted(means.keys() & others.keys())
+    differences = np.array([means[key] - others[key] for key in both])
+    return bootstrap_interval(differences, np.array([name for name, _ in both]))
+
+
+def _by_part(
+    records: Sequence[Record], value: Callable[[Trial], float]
+) -> dict[tuple[str, str], float]:
+    """Mean of the trials of each object and part."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for one in records:
+        values.setdefault((one.object, one.part), []).extend(map(value, one.trials))
+    return {key: float(np.mean(mine)) for key, mine in values.items()}
 
 
 def _over_trials(
@@ -133,10 +139,6 @@ def _milliseconds(records: Sequence[Record], seconds: Callable[[Record], float])
     """Of one grasp."""
     values = [1e3 * seconds(one) / len(one.trials) for one in records]
     return bootstrap_interval(np.array(values), _names(records))
-
-
-def _mean(record: Record, value: Callable[[Trial], float]) -> float:
-    return float(np.mean([value(trial) for trial in record.trials]))
 
 
 def _millimetres(trial: Trial) -> float:

@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from amt_perception.errors import AmtError
 from amt_perception.grasp.interface import CLOUD_POINTS
-from amt_training.functional.catalogue import FAMILIES, OUTER_RIM, RIM, TOP_RIM, Family
+from amt_training.functional.catalogue import FAMILIES, RIM, TOP_RIM, Family
 from amt_training.functional.sample import GraspObject
 from amt_training.synthetic.objects.library import read_mesh
 from amt_training.synthetic.objects.shapes import SyntheticObject, assembled
@@ -18,8 +18,9 @@ from amt_training.synthetic.objects.surface import Surface
 
 SCALE = (0.9, 1.25)
 """Objects are made for people; the Allegro hand is about 1.6 times as large as theirs."""
-TOP_RIM_M, OUTER_RIM_M = 0.025, 0.03
-"""How far a rim reaches down from the top of a body, or inwards from its outside (m)."""
+RIM_M, RIM_SHARE = 0.03, 0.4
+"""How far a rim reaches down from the top of a body, or inwards from its outside (m), and at most
+which share of its height or radius that is. The hand's fingertips are 24 mm wide."""
 _OUTSIDE_M = 1e-4
 """A point of the surface, moved out by this, is outside of all components."""
 _CANDIDATES = 4 * CLOUD_POINTS
@@ -110,11 +111,10 @@ def share_on_part(one: GraspObject, part: str, contacts: np.ndarray) -> float:
 def _labels(family: Family, solids: np.ndarray, points: np.ndarray) -> np.ndarray:
     """[N] names of parts, from the names of the solids [N] that points [N, 3] are on."""
     labels = np.array([family.parts.get(name, name) for name in solids], dtype=object)
+    if family.rim is None:
+        return labels
+    along = points[:, 2] if family.rim == TOP_RIM else np.linalg.norm(points[:, :2], axis=1)
     body = labels == "body"
-    if family.rim == TOP_RIM:
-        height = points[:, 2]
-        labels[body & (height > height[body].max() - TOP_RIM_M)] = RIM
-    elif family.rim == OUTER_RIM:
-        reach = np.linalg.norm(points[:, :2], axis=1)
-        labels[body & (reach > reach[body].max() - OUTER_RIM_M)] = RIM
+    size = np.ptp(along[body]) if family.rim == TOP_RIM else along[body].max()
+    labels[body & (along > along[body].max() - min(RIM_M, RIM_SHARE * size))] = RIM
     return labels

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 from amt_perception.grasp.object_input import ObjectCloud
 from amt_perception.grasp.predictor import STEPS, GraspPredictor
 from amt_retarget.errors import RetargetError
+from amt_retarget.grasp.baselines import Baselines
 from amt_retarget.grasp.configuration import Configuration
 from amt_retarget.grasp.hand_model import HandModel
 from amt_retarget.grasp.proximity import Proximity
@@ -31,8 +30,6 @@ METHODS = (MODEL, FEW_STEPS, SHUFFLED, SCRIPTED, RANDOM)
 FEW = 4
 NEAR_M = 0.002
 """A link this close to the object is at it."""
-NOTHING = Trial(held=False, on_part=0.0, penetration=0.0, near_links=0)
-"""Of a grasp that a method did not find."""
 
 
 class ObjectTrials:
@@ -45,6 +42,7 @@ class ObjectTrials:
         self._hand = HandModel(robot)
         self._proximity = Proximity(self._hand, surface)
         self._refiner = GraspRefiner(robot, surface)
+        self._baselines = Baselines(robot, surface)
         self._trial = GraspTrial(
             robot, TrialObject.from_mesh(one.vertices.astype(float), one.faces.astype(np.int64))
         )
@@ -52,6 +50,13 @@ class ObjectTrials:
     def refine(self, rough: Configuration) -> RobotGrasp:
         """See `GraspRefiner`."""
         return self._refiner.refine(rough)
+
+    def baseline(self, method: str, count: int, seed: int) -> list[RobotGrasp]:
+        """The scripted grasp, or `count` random ones; both touch already."""
+        if method == SCRIPTED:
+            return [self._baselines.scripted()]
+        random = np.random.default_rng([seed, 2, *self.object.name.encode()])
+        return [self._baselines.random(random) for _ in range(count)]
 
     def run(self, grasp: RobotGrasp, part: str) -> Trial:
         """Try a grasp that is to touch a part; physics that diverges is a grasp that failed."""
@@ -107,22 +112,28 @@ def try_method(
     seed: int,
     count: int,
 ) -> Record:
-    """`count` grasps of a part of the object by one of METHODS, refined and tried."""
-    one = trials.object
-    instruction = ""
-    if method == SHUFFLED:
-        instruction = shuffled_instruction(one, part, split, seed)
-    elif method in (MODEL, FEW_STEPS):
-        instruction = instruction_for(one, part, seed)
+    """`count` grasps of a part of the object by one of METHODS, refined and tried.
+
+    The scripted grasp is one, whatever the part, seed and count.
+    """
+    one, instruction = trials.object, ""
     start = perf_counter()
-    if instruction:
-        steps = FEW if method == FEW_STEPS else STEPS
-        rough = drawn(predictor, one, instruction, count, seed, steps)
+    if method in (SCRIPTED, RANDOM):
+        grasps = trials.baseline(method, count, seed)
+        drawn_at = refined_at = perf_counter()
     else:
-        rough = trials.baseline(method, part, count, seed)
-    drawn_at = perf_counter()
-    grasps = [trials.refine(place) for place in rough]
-    refined_at = perf_counter()
+        if method == SHUFFLED:
+            instruction = shuffled_instruction(one, part, split, seed)
+        else:
+            instruction = instruction_for(one, part, seed)
+        steps = FEW if method == FEW_STEPS else STEPS
+        proposals = predictor.sample(cloud_of(one), instruction, count, seed, steps)
+        drawn_at = perf_counter()
+        grasps = [
+            trials.refine(Configuration(each.rotation, each.position, each.joints))
+            for each in proposals
+        ]
+        refined_at = perf_counter()
     return Record(
         method=method,
         object=one.name,
@@ -136,11 +147,3 @@ def try_method(
         draw_seconds=drawn_at - start,
         refine_seconds=refined_at - drawn_at,
     )
-
-
-def drawn(
-    predictor: GraspPredictor, one: GraspObject, instruction: str, count: int, seed: int, steps: int
-) -> list[Configuration]:
-    """Grasps as the model draws them, the best ranked first."""
-    proposals = predictor.sample(cloud_of(one), instruction, count, seed, steps)
-    return [Configuration(each.rotation, each.position, each.joints) for each in proposals]

@@ -47,7 +47,7 @@ class QwenEncoder(nn.Module):
         self.mode = mode
         self.model: Any = model
         self._tokenizer = tokenizer
-        vision = model.config.vision_config
+        vision: Any = model.config.vision_config
         self._images = Qwen2VLImageProcessorPil(
             patch_size=vision.patch_size,
             temporal_patch_size=vision.temporal_patch_size,
@@ -184,4 +184,5 @@ def _as_output(seen: Sequence[tuple[Tensor, ...]]) -> Any:
     """Kept features in the form in which the model gives and takes them."""
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-    return BaseModelOutputWithPooling(pooler_output=[view for views in seen for view in views])
+    features: Any = [view for views in seen for view in views]
+    return BaseModelOutputWithPooling(pooler_output=features)

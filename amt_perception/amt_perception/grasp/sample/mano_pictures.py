@@ -39,7 +39,7 @@ class ManoPictures:
 
     def grasp(self, proposal: GraspProposal) -> list[np.ndarray]:
         """Pictures [PIXELS, PIXELS, 3] uint8 RGB of the hand, one for each view."""
-        vertices = self.vertices(proposal)
+        vertices, _ = self.posed(proposal)
         seen = np.concatenate([self._cloud.points, vertices])
         pictures = []
         for view in VIEWS_DEG:
@@ -51,8 +51,8 @@ class ManoPictures:
             pictures.append(picture)
         return pictures
 
-    def vertices(self, proposal: GraspProposal) -> np.ndarray:
-        """[778, 3] of the hand's skin in the object frame (m)."""
+    def posed(self, proposal: GraspProposal) -> tuple[np.ndarray, np.ndarray]:
+        """Skin [778, 3] and joints [21, 3] in the project's order: object frame (m)."""
         wrist = Rotation.from_matrix(proposal.rotation).as_rotvec()
         pose = np.concatenate([wrist[None], proposal.joints])
         with torch.no_grad():
@@ -61,8 +61,8 @@ class ManoPictures:
                 torch.tensor(proposal.shape, dtype=torch.float32)[None],
                 torch.zeros(1, 3),
             )
-        moved: np.ndarray = (vertices - joints[:, [WRIST]])[0].numpy() + proposal.position
-        return moved
+        offset = proposal.position - joints[0, WRIST].double().numpy()
+        return vertices[0].double().numpy() + offset, joints[0].double().numpy() + offset
 
     def _look(self, seen: np.ndarray, view: float) -> tuple[np.ndarray, np.ndarray]:
         """Rotation [3, 3] and offset [3] of the object frame to a camera that sees points [n, 3].

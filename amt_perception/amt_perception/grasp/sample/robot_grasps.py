@@ -1,7 +1,8 @@
-"""Proposals for the Allegro hand become grasps that touch, and are tried."""
+"""Proposals become grasps of the Allegro hand that touch, and are tried."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import numpy as np
 from amt_perception.errors import AmtError
 from amt_perception.grasp.object_input import ObjectCloud
 from amt_perception.grasp.predictor import GraspProposal
+from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.configuration import Configuration
 from amt_retarget.grasp.refine import GraspRefiner
-from amt_retarget.grasp.retargeter import RobotGrasp
+from amt_retarget.grasp.retargeter import GraspRetargeter, RobotGrasp
 from amt_retarget.grasp.surface import ObjectSurface
+from amt_retarget.grasp.touch import grasp_by_distance
+from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.robot.robot import Robot
 from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject, TrialResult
 
@@ -36,7 +40,25 @@ def refined(robot: Robot, cloud: ObjectCloud, proposals: list[GraspProposal]) ->
     ]
 
 
-def tried(robot: Robot, cloud: ObjectCloud, grasps: list[RobotGrasp]) -> list[TrialResult]:
+def imitated(robot: Robot, cloud: ObjectCloud, hands: list[np.ndarray]) -> list[RobotGrasp | None]:
+    """Grasps of the robot that touch what a person's hands do; None where no finger touches.
+
+    hands: joints [21, 3] of each, of the robot hand's side, in the project's order (m).
+    """
+    surface, side = surface_of(cloud), Side[robot.hand.upper()]
+    retargeter = GraspRetargeter(robot, surface)
+    grasps: list[RobotGrasp | None] = []
+    for joints in hands:
+        try:
+            grasps.append(retargeter.retarget(grasp_by_distance(joints, side, surface)))
+        except RetargetError:
+            grasps.append(None)
+    return grasps
+
+
+def tried(
+    robot: Robot, cloud: ObjectCloud, grasps: Sequence[RobotGrasp | None]
+) -> list[TrialResult | None]:
     """What becomes of each grasp in MuJoCo: squeezed, then pushed from six sides.
 
     Raises AmtError for an object without a mesh, which physics needs.
@@ -44,7 +66,7 @@ def tried(robot: Robot, cloud: ObjectCloud, grasps: list[RobotGrasp]) -> list[Tr
     if cloud.vertices is None or cloud.faces is None:
         raise AmtError(f"{cloud.name} is a cloud of points; give --trial an object with a mesh")
     trial = GraspTrial(robot, TrialObject.from_mesh(cloud.vertices, cloud.faces))
-    return [trial.run(grasp) for grasp in grasps]
+    return [None if grasp is None else trial.run(grasp) for grasp in grasps]
 
 
 def surface_of(cloud: ObjectCloud) -> ObjectSurface:

@@ -1,12 +1,13 @@
-"""Samples grasps of an object, makes them touch, and writes what was found."""
+"""Samples grasps of an object, makes them touch, tries them, and writes what was found."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from amt_perception.errors import AmtError
 from amt_perception.grasp.object_input import ObjectCloud, load_object
 from amt_perception.grasp.predictor import TOUCHES, GraspPredictor, GraspProposal
 from amt_perception.grasp.sample.arguments import Options
@@ -16,6 +17,7 @@ from amt_perception.hand.joints import Side
 from amt_perception.model.interface import HAND_PARTS
 from amt_perception.output.files import atomic_folder, check_writable
 from amt_retarget.grasp.retargeter import RobotGrasp
+from amt_retarget.robot.robot import Robot
 
 LINE = "{:>4}  {:>5}  {:<32}"
 ROBOT_LINE = LINE + "  {:>11}  {:>5}  {:>10}  {}"
@@ -29,8 +31,6 @@ def run(options: Options) -> None:
     check_writable(options.out)
     cloud = load_object(options.mesh)
     predictor = GraspPredictor.load(options.checkpoint, options.device)
-    if options.trial and predictor.config.hand != "allegro":
-        raise AmtError("--trial is for the robot's hand, and this model draws a person's; leave it")
     proposals = predictor.sample(
         cloud,
         options.instruction,
@@ -46,7 +46,7 @@ def run(options: Options) -> None:
     side = Side[predictor.config.side.upper()]
     with atomic_folder(options.out) as folder:
         if predictor.config.hand == "mano":
-            tiles = _person(cloud, proposals, side)
+            tiles = _person(cloud, proposals, side, options.trial, folder)
         else:
             tiles = _robot(cloud, proposals, side, options.trial, folder)
         for rank, tile in enumerate(tiles, start=1):
@@ -56,29 +56,56 @@ def run(options: Options) -> None:
     print(f"wrote {options.out / 'grasps.png'}, and every grasp's own files beside it")
 
 
-def _person(cloud: ObjectCloud, proposals: list[GraspProposal], side: Side) -> list[Tile]:
-    """Grasps of a person's hand: prints the table."""
+def _person(
+    cloud: ObjectCloud, proposals: list[GraspProposal], side: Side, trial: bool, folder: Path
+) -> list[Tile]:
+    """Grasps of a person's hand: prints the table. A trial is of the robot that imitates them."""
     from amt_perception.grasp.sample.mano_pictures import ManoPictures
 
-    pictures = ManoPictures(cloud, side)
+    hand = ManoPictures(cloud, side)
+    views = [hand.grasp(proposal) for proposal in proposals]
+    if trial:
+        from amt_perception.grasp.sample.robot_grasps import imitated, load_robot
+
+        robot = load_robot(side.name.lower())
+        grasps = imitated(robot, cloud, [hand.posed(proposal)[1] for proposal in proposals])
+        tiles = _try_and_draw(cloud, proposals, robot, grasps, True, folder)
+        return [
+            replace(tile, pictures=[*view[:1], *tile.pictures])
+            for tile, view in zip(tiles, views, strict=True)
+        ]
     print(LINE.format("rank", "score", "touches"))
-    tiles = []
     for rank, proposal in enumerate(proposals, start=1):
         print(LINE.format(rank, _score(proposal), _touches(proposal)))
-        title = f"{rank}: score {_score(proposal)}"
-        tiles.append(Tile(pictures.grasp(proposal), title, _touches(proposal)))
-    return tiles
+    return [
+        Tile(view, f"{rank}: score {_score(proposal)}", _touches(proposal))
+        for rank, (proposal, view) in enumerate(zip(proposals, views, strict=True), start=1)
+    ]
 
 
 def _robot(
     cloud: ObjectCloud, proposals: list[GraspProposal], side: Side, trial: bool, folder: Path
 ) -> list[Tile]:
-    """Grasps of the Allegro hand, made to touch: prints the table and saves each."""
-    from amt_perception.grasp.sample.robot_grasps import load_robot, refined, save, tried
-    from amt_perception.grasp.sample.robot_pictures import RobotPictures
+    """Grasps of the Allegro hand, made to touch."""
+    from amt_perception.grasp.sample.robot_grasps import load_robot, refined
 
     robot = load_robot(side.name.lower())
     grasps = refined(robot, cloud, proposals)
+    return _try_and_draw(cloud, proposals, robot, grasps, trial, folder)
+
+
+def _try_and_draw(
+    cloud: ObjectCloud,
+    proposals: list[GraspProposal],
+    robot: Robot,
+    grasps: Sequence[RobotGrasp | None],
+    trial: bool,
+    folder: Path,
+) -> list[Tile]:
+    """Print the table of the robot's grasps, save each, and draw it."""
+    from amt_perception.grasp.sample.robot_grasps import save, tried
+    from amt_perception.grasp.sample.robot_pictures import RobotPictures
+
     results = tried(robot, cloud, grasps) if trial else [None] * len(grasps)
     columns = ("rank", "score", "touches", "penetration", "links", "unbalanced")
     print(ROBOT_LINE.format(*columns, "trial" if trial else "").rstrip())
@@ -86,20 +113,21 @@ def _robot(
     with RobotPictures(robot, cloud) as pictures:
         rows = zip(proposals, grasps, results, strict=True)
         for rank, (proposal, grasp, result) in enumerate(rows, start=1):
-            score, depth = _score(proposal), f"{1000 * grasp.penetration:.1f} mm"
-            links, outcome = len(grasp.contacts), ""
+            score = _score(proposal)
+            if grasp is None:
+                print(f"{rank:>4}  {score:>5}  no finger touches the object")
+                tiles.append(Tile([], f"{rank}: score {score}", "no finger touches", held=False))
+                continue
+            depth, links = f"{1000 * grasp.penetration:.1f} mm", len(grasp.contacts)
             unbalanced = f"{grasp.unbalanced:.2f}" if links else "-"
+            outcome, held = "", None
             if result is not None:
-                outcome = "held" if result.held else result.reason
+                outcome, held = result.reason or "held", result.held
             row = (rank, score, _touched(grasp), depth, links, unbalanced, outcome)
             print(ROBOT_LINE.format(*row).rstrip())
-            tile = Tile(
-                pictures.grasp(grasp),
-                f"{rank}: {outcome or f'score {score}'}",
-                f"{links} links touch, {depth} deep",
-                None if result is None else result.held,
-            )
-            tiles.append(tile)
+            title = f"{rank}: {outcome or f'score {score}'}"
+            caption = f"{links} links touch, {depth} deep"
+            tiles.append(Tile(pictures.grasp(grasp), title, caption, held))
             save(folder / f"grasp_{rank}.npz", robot, cloud, grasp)
     if trial:
         print(f"{sum(bool(tile.held) for tile in tiles)} of {len(tiles)} held")

@@ -43,7 +43,8 @@ def draw_tile(path: Path, tile: Tile, heading: str) -> None:
     count, side = len(tile.pictures), 1.4 * INCHES
     height = HEADING_INCHES + TITLE_INCHES + side
     figure = _figure(count * side, height)
-    for axis, picture in zip(figure.subplots(1, count), tile.pictures, strict=True):
+    axes = figure.subplots(1, count, squeeze=False)[0]
+    for axis, picture in zip(axes, tile.pictures, strict=True):
         _show(axis, picture)
     figure.text(0.008, 1.0 - 0.1 / height, heading, va="top", fontsize=12, parse_math=False)
     caption, place = f"{tile.title}, {tile.caption}", 1.0 - (0.1 + HEADING_INCHES) / height

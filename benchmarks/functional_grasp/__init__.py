@@ -1,0 +1,1 @@
+"""What the functional grasp model is worth."""

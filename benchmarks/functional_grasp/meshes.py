@@ -1,0 +1,86 @@
+"""Real objects' meshes: of eight ranked grasps, how many hold? With a picture of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from amt_perception.grasp.object_input import ObjectCloud, load_object
+from amt_perception.grasp.predictor import GraspPredictor
+from amt_perception.output.files import atomic_write
+from amt_retarget.grasp.configuration import Configuration
+from amt_retarget.grasp.refine import GraspRefiner
+from amt_retarget.robot.robot import Robot
+from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject
+from amt_retarget.simulation.trial_film import TrialFilm
+
+MESHES = {
+    "mug": "hold the mug by its handle",
+    "cup_vhacd": "hold the cup",
+    "banana": "hold the banana",
+    "ycb_006_mustard_bottle": "hold the bottle",
+    "ycb_003_cracker_box": "hold the box",
+}
+"""Files of DATA/meshes, without .obj, and what is asked for."""
+GRASPS = 8
+COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class MeshResult:
+    """Of one mesh."""
+
+    held: int
+    """Of GRASPS."""
+    reasons: tuple[str, ...]
+    """Why each was not held, the best ranked first; empty for one that was."""
+
+
+def try_mesh(
+    predictor: GraspPredictor, robot: Robot, path: Path, instruction: str, picture: Path
+) -> MeshResult:
+    """Draw, rank, refine and try GRASPS grasps; writes a picture of the closed hands.
+
+    Raises AmtError for a mesh that cannot be used, RetargetError without MuJoCo or OpenGL.
+    """
+    cloud = load_object(path)
+    thing = _trial_object(cloud)
+    refiner, trial = GraspRefiner(robot, thing.surface), GraspTrial(robot, thing)
+    reasons, pictures = [], []
+    for proposal in predictor.sample(cloud, instruction, GRASPS):
+        place = Configuration(proposal.rotation, proposal.position, proposal.joints)
+        grasp = refiner.refine(place)
+        with TrialFilm(trial, thing, grasp) as film:
+            result = trial.run(
+                grasp,
+                lambda data, phase, film=film: film(data, phase) if phase == SQUEEZE else None,
+            )
+            film.finish(result.held, result.reason or "all pushes")
+            if film.frames:
+                pictures.append(film.frames[-1])
+        reasons.append(result.reason)
+    if pictures:
+        _write_sheet(picture, pictures)
+    return MeshResult(reasons.count(""), tuple(reasons))
+
+
+SQUEEZE = "squeeze"
+"""The phase of a trial that is drawn."""
+
+
+def _trial_object(cloud: ObjectCloud) -> TrialObject:
+    assert cloud.vertices is not None and cloud.faces is not None  # it was a mesh
+    return TrialObject.from_mesh(cloud.vertices, cloud.faces)
+
+
+def _write_sheet(path: Path, pictures: list[np.ndarray]) -> None:
+    """All pictures [H, W, 3], half as large, COLUMNS in a row."""
+    from PIL import Image
+
+    small = [picture[::2, ::2] for picture in pictures]
+    small += [np.full_like(small[0], 255)] * (-len(small) % COLUMNS)
+    rows = [np.hstack(small[i : i + COLUMNS]) for i in range(0, len(small), COLUMNS)]
+    with atomic_write(path) as temporary:
+        Image.fromarray(np.vstack(rows)).save(temporary, quality=85)
