@@ -54,6 +54,8 @@ def test_wrong_values_end_in_one_sentence() -> None:
         {"nonsense": "1"},
         {"camera_pose": "1 2 3"},
         {"hand_length_m": "long"},
+        {"object_pose": "0.5 0 0.1"},
+        {"object_mass": ""},
     ):
         with pytest.raises(AmtError) as caught:
             complete(given)
@@ -65,6 +67,9 @@ def test_conditions() -> None:
     assert "mujoco_node" not in names
     names = [entry.executable for entry in table.entries(complete({"video": "none"}))]
     assert "video_node" not in names
+    assert "grasp_node" not in names
+    names = [entry.executable for entry in table.entries(complete({"grasp": "true"}))]
+    assert "grasp_node" in names
 
 
 def test_words() -> None:
