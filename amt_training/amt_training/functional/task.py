@@ -131,12 +131,14 @@ class FunctionalGraspTask(nn.Module):
                 errors.append(self._errors(self.draw(context), batch.grasps))
         means = {name: float(torch.stack(values).mean()) for name, values in losses.items()}
         nearest = GraspErrors(*(np.concatenate(one) for one in zip(*errors, strict=True)))
-        return means | self._contact_figures(np.concatenate(found), np.concatenate(truth)) | {
+        return {
+            **means,
+            **self._contact_figures(np.concatenate(found), np.concatenate(truth)),
             "best_degrees": float(np.degrees(nearest.angle).mean()),
             "best_mm": 1e3 * float(nearest.place.mean()),
             "best_joint_degrees": float(np.degrees(nearest.joints).mean()),
             "best_distance_mm": 1e3 * float(nearest.distance.mean()),
-        }  # fmt: skip
+        }
 
     def draw(self, context: GraspContext) -> Grasps:
         """B * `validation.grasps` grasps, the first object's first."""
