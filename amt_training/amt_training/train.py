@@ -77,7 +77,7 @@ def train(settings: TrainSettings, configuration: Mapping[str, Any], world: Worl
     learning = learn(settings, world, log)
     _describe(learning)
     folder = Path(settings.run_folder)
-    watchers = [ProgressBar(), EvaluationLog(), log, *learning.watchers]
+    watchers: list[Watcher] = [ProgressBar(), EvaluationLog(), log, *learning.watchers]
     trainer = Trainer(
         settings.trainer, learning.task, learning.source, folder, world, watchers,
         lambda _: learning.evaluate(),

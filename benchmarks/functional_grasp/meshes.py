@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from amt_retarget.grasp.refine import GraspRefiner
 from amt_retarget.robot.robot import Robot
 from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject
 from amt_retarget.simulation.trial_film import TrialFilm
+
+if TYPE_CHECKING:
+    import mujoco
 
 MESHES = {
     "mug": "hold the mug by its handle",
@@ -53,10 +58,7 @@ def try_mesh(
         place = Configuration(proposal.rotation, proposal.position, proposal.joints)
         grasp = refiner.refine(place)
         with TrialFilm(trial, thing, grasp) as film:
-            result = trial.run(
-                grasp,
-                lambda data, phase, film=film: film(data, phase) if phase == SQUEEZE else None,
-            )
+            result = trial.run(grasp, partial(_squeeze_alone, film))
             film.finish(result.held, result.reason or "all pushes")
             if film.frames:
                 pictures.append(film.frames[-1])
@@ -66,8 +68,10 @@ def try_mesh(
     return MeshResult(reasons.count(""), tuple(reasons))
 
 
-SQUEEZE = "squeeze"
-"""The phase of a trial that is drawn."""
+def _squeeze_alone(film: TrialFilm, data: mujoco.MjData, phase: str) -> None:
+    """Draws the hand while it closes, not the pushes."""
+    if phase == "squeeze":
+        film(data, phase)
 
 
 def _trial_object(cloud: ObjectCloud) -> TrialObject:

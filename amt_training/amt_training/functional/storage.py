@@ -69,19 +69,19 @@ class StoredGrasps:
 
 def write_grasps(path: Path, stored: StoredGrasps) -> None:
     """Write one file; a reader never sees half of it. Raises AmtError for what `read` refuses."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     _check(stored, str(path))
     one = stored.object
     arrays = {f"object.{f.name}": getattr(one, f.name) for f in _array_fields(one)}
     arrays |= {f.name: getattr(stored, f.name) for f in _array_fields(stored)}
     text = {"version": _VERSION, "name": one.name, "family": one.family, "parts": one.part_names}
+    contents = save(
+        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+        metadata={"object": json.dumps(text)},
+    )
     with atomic_write(path) as temporary:
-        save_file(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()},
-            temporary,
-            metadata={"object": json.dumps(text)},
-        )
+        temporary.write_bytes(contents)
 
 
 def read_grasps(path: Path) -> StoredGrasps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -131,12 +131,14 @@ class FunctionalGraspTask(nn.Module):
                 errors.append(self._errors(self.draw(context), batch.grasps))
         means = {name: float(torch.stack(values).mean()) for name, values in losses.items()}
         nearest = GraspErrors(*(np.concatenate(one) for one in zip(*errors, strict=True)))
-        return means | self._contact_figures(np.concatenate(found), np.concatenate(truth)) | {
+        return {
+            **means,
+            **self._contact_figures(np.concatenate(found), np.concatenate(truth)),
             "best_degrees": float(np.degrees(nearest.angle).mean()),
             "best_mm": 1e3 * float(nearest.place.mean()),
             "best_joint_degrees": float(np.degrees(nearest.joints).mean()),
             "best_distance_mm": 1e3 * float(nearest.distance.mean()),
-        }  # fmt: skip
+        }
 
     def draw(self, context: GraspContext) -> Grasps:
         """B * `validation.grasps` grasps, the first object's first."""
@@ -153,7 +155,7 @@ class FunctionalGraspTask(nn.Module):
         true = (_numpy(one)[:, None] for one in (truth.rotation, truth.position, truth.joints))
         return grasp_errors(rotation, position, joints, *true).nearest()
 
-    def _contact_figures(self, found: np.ndarray, truth: np.ndarray) -> Mapping[str, float]:
+    def _contact_figures(self, found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
         """Of probabilities [S, N, 6], the truth NaN for parts that are not there."""
         inverse = self.model.kernel.distance
         distances = [inverse(torch.from_numpy(one)).numpy() for one in (found, truth)]
