@@ -118,15 +118,6 @@ def test_the_same_request_gives_the_same_commands() -> None:
     np.testing.assert_array_equal(*runs)
 
 
-def test_a_table_between_is_kept_away_from() -> None:
-    """The capsules of no link are in the table on any of the ways, also where it is higher."""
-    high = GraspPlanner(ROBOT, LIMITS, table_height=0.05)
-    ways = high.plan(CYLINDER, at(0.5, 0.0, 0.18), ROBOT.home)
-    tips = [*ROBOT.tip_frames.values(), "palm_link", "forearm_link"]
-    lowest = min(ROBOT.frame_pose(q, tip)[1][2] for way in ways for q in way.joints for tip in tips)
-    assert lowest > 0.05
-
-
 @pytest.mark.parametrize(
     ("grasp", "pose", "sentence"),
     [

@@ -28,16 +28,8 @@ class Argument:
 
 
 ARGUMENTS = (
-    Argument(
-        "namespace",
-        "",
-        "namespace of all nodes",
-    ),
-    Argument(
-        "params_file",
-        "",
-        "YAML file with ROS parameters; it wins over the arguments",
-    ),
+    Argument("namespace", "", "namespace of all nodes"),
+    Argument("params_file", "", "YAML file with ROS parameters; it wins over the arguments"),
     Argument(
         "video",
         "0",
@@ -50,11 +42,7 @@ ARGUMENTS = (
         "images per second: needed for a folder, asked of a camera, replaces a file's own "
         "times; 0: the source's own",
     ),
-    Argument(
-        "image_topic",
-        "image_raw",
-        "topic of the images (sensor_msgs/Image)",
-    ),
+    Argument("image_topic", "image_raw", "topic of the images (sensor_msgs/Image)"),
     Argument(
         "image_queue",
         "1",
@@ -77,11 +65,7 @@ ARGUMENTS = (
         "camera_optical_frame",
         "frame of the images: x right, y down, z forward",
     ),
-    Argument(
-        "base_frame",
-        "base_link",
-        "base frame of the robot",
-    ),
+    Argument("base_frame", "base_link", "base frame of the robot"),
     Argument(
         "camera_pose",
         "1.2 0.0 0.55 -1.5708 0.0 1.5708",
@@ -106,11 +90,7 @@ ARGUMENTS = (
         "hand estimator; auto takes amt when a checkpoint is given, else mediapipe",
         ("auto", "amt", "mediapipe"),
     ),
-    Argument(
-        "checkpoint",
-        "",
-        "weights of the AMT model; empty for the ones in the box",
-    ),
+    Argument("checkpoint", "", "weights of the AMT model; empty for the ones in the box"),
     Argument(
         "device",
         "auto",
@@ -180,22 +160,14 @@ ARGUMENTS = (
         "",
         "x y z (m) qx qy qz qw of the object in base_frame; empty: on the table before the robot",
     ),
-    Argument(
-        "object_mass",
-        "0.1",
-        "of the object (kg)",
-    ),
+    Argument("object_mass", "0.1", "of the object (kg)"),
     Argument(
         "grasp",
         "false",
         "true: start the node that samples grasps for an instruction",
         TRUE_FALSE,
     ),
-    Argument(
-        "grasp_checkpoint",
-        "",
-        "weights of the grasp model; it ships without any",
-    ),
+    Argument("grasp_checkpoint", "", "weights of the grasp model; it ships without any"),
     Argument(
         "record",
         "",

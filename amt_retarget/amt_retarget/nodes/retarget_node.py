@@ -164,8 +164,8 @@ class RetargetNode(SelfStartingLifecycleNode):
 
     def _paused(self) -> bool:
         """Whether there has been no command for so long that the robot stands."""
-        now = time.monotonic()
-        return self._last_cycle is None or now - self._last_cycle > STEP_RANGE_S[1]
+        last = self._last_cycle
+        return last is None or time.monotonic() - last > STEP_RANGE_S[1]
 
     def _on_hands(self, message: HandPoseArray) -> None:
         if self._grasp.motion is not None:
@@ -214,9 +214,7 @@ class RetargetNode(SelfStartingLifecycleNode):
     def _cycle(
         self, joints: np.ndarray | None, reasons: Reason, received: float | None = None
     ) -> None:
-        """One command: of the grasp; or to follow the hand's joints [21, 3] (base frame, m); or to
-        hold for reasons.
-        """
+        """One command: of the grasp, or to follow a hand's joints [21, 3] (base, m), or to hold."""
         received = time.perf_counter() if received is None else received
         now, motion = time.monotonic(), self._grasp.motion
         if self._measured.stale:
