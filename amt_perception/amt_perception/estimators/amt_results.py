@@ -74,7 +74,7 @@ def _hand(
         side=side,
         track_id=track_id,
         state=TrackState.TRACKED,
-        confidence=float(output.joint_confidence[row].mean()),
+        confidence=float(output.hand_confidence[row]),
         wrist_rotation=rotations[0].astype(float),
         joints=output.joints[row].numpy().astype(float),
         joint_sigma=output.joint_log_sigma[row].exp().numpy().astype(float),

@@ -37,9 +37,9 @@ from amt_perception.model.packed import joined, sample
 MAX_HANDS = 2
 SEARCH_EVERY = 10
 """Images between two searches for hands while at least one is followed."""
-DOUBTFUL_CONFIDENCE = 0.3
+DOUBTFUL_CONFIDENCE = 0.6
 """A followed hand below this is searched for, too, and takes the detector's box if it is found."""
-NO_HAND_CONFIDENCE = 0.05
+NO_HAND_CONFIDENCE = 0.5
 """A result below this is not believed to be a hand."""
 SMALLEST_BOX_PX = 4.0
 SAME_HAND_OVERLAP = 0.2
@@ -190,7 +190,7 @@ class AmtTracker:
             ]
         )
         check_finite(output)
-        sure = output.joint_confidence.mean(dim=1) >= NO_HAND_CONFIDENCE
+        sure = output.hand_confidence >= NO_HAND_CONFIDENCE
         kept: list[int] = sure.nonzero()[:, 0].tolist()
         frame = frame_estimate(
             output[sure], affines[kept], [boxes[number].side for number in kept], classes

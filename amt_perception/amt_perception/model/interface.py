@@ -20,6 +20,8 @@ LEFT, RIGHT = 0, 1
 """Values of `AmtInput.side`."""
 CONFIDENT_DISTANCE_M = 0.02
 """`AmtOutput.joint_confidence` is the probability that a joint is within this distance."""
+CONFIDENT_SHARE = 0.1
+"""`AmtOutput.hand_confidence`: within this share of the hand's distance from the camera."""
 
 _Self = TypeVar("_Self", bound="Tensors")
 
@@ -166,11 +168,26 @@ class AmtOutput(Tensors):
 
     @property
     def joint_confidence(self) -> Tensor:
-        """[B, 21] probability that a joint is within CONFIDENT_DISTANCE_M of its true place.
+        """[B, 21] probability that a joint is within CONFIDENT_DISTANCE_M of its true place."""
+        return self._nearer_than(torch.full_like(self.joint_log_sigma, CONFIDENT_DISTANCE_M))
+
+    @property
+    def hand_confidence(self) -> Tensor:
+        """[B] probability that a joint is within CONFIDENT_SHARE of the wrist's distance of its
+        true place, the mean of all joints.
+
+        One picture tells the way to a hand in shares of it only, so this, and no length, says
+        whether a hand is seen: where there is none, the network expects larger errors.
+        """
+        away = self.joints[:, :1, 2].clamp(min=0.0)
+        return self._nearer_than(CONFIDENT_SHARE * away).mean(dim=1)
+
+    def _nearer_than(self, distance: Tensor) -> Tensor:
+        """[B, 21] probability that a joint's error is below a distance [B, 21] or [B, 1] (m).
 
         The length of an error with independent normal components of that sigma follows Maxwell's
         distribution.
         """
-        ratio = CONFIDENT_DISTANCE_M * torch.exp(-self.joint_log_sigma.float())
+        ratio = distance.float() * torch.exp(-self.joint_log_sigma.float())
         tail = (2.0 / torch.pi) ** 0.5 * ratio * torch.exp(-0.5 * ratio**2)
         return (torch.erf(ratio / 2.0**0.5) - tail).clamp(0.0, 1.0)
