@@ -14,7 +14,7 @@ pytest.importorskip("mujoco", reason="mujoco is not installed")
 pytest.importorskip("igl", reason="libigl is not installed")
 
 from amt_training.synthetic import check as check_module
-from amt_training.synthetic.__main__ import run
+from amt_training.synthetic.__main__ import main
 from amt_training.synthetic.agreement import Measure, depth_errors, is_side
 from amt_training.synthetic.check import check, check_shots
 from amt_training.synthetic.geometry import hand_joints
@@ -194,8 +194,8 @@ def test_command(tmp_path, capsys, monkeypatch, world):
     monkeypatch.setattr(check_module, "World", lambda settings, part: world)
     out = tmp_path / "check.json"
     words = ["check", "--count", "3", "--out", str(out)]
-    with pytest.raises(AmtError, match="left is left"):
-        run(words)  # of so few hands, nothing can be said about sides
+    with pytest.raises(SystemExit, match="left is left"):
+        main(words)  # of so few hands, nothing can be said about sides
     values = json.loads(out.read_text())
     assert values["shots"] == 3 and not values["passed"]
     assert [one["passed"] for one in values["checks"]][:4] == [True] * 4

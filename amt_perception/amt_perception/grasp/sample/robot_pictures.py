@@ -16,6 +16,7 @@ from amt_retarget.simulation.engine import OPENGL_HINT, import_mujoco
 from amt_retarget.simulation.hand_and_object import (
     HAND_PREFIX,
     OBJECT_GROUP,
+    add_studio,
     build_hand_and_object,
     place_palm,
 )
@@ -90,35 +91,16 @@ class RobotPictures:
 
     def _build(self, robot: Robot) -> mujoco.MjModel:
         """Hand and object before a light sky."""
-        mujoco, cloud = self._mujoco, self._cloud
+        cloud = self._cloud
         if cloud.vertices is not None and cloud.faces is not None:
             vertices, faces = cloud.vertices, cloud.faces
         else:
             hull = ConvexHull(cloud.points)  # stands for the object in the model, is not shown
             vertices, faces = cloud.points, hull.simplices
         spec = build_hand_and_object(robot.arm, robot.hand, vertices, faces, MASS_KG)
-        spec.add_texture(
-            name="sky",
-            type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-            builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-            rgb1=[1.0, 1.0, 1.0],
-            rgb2=[0.88, 0.91, 0.95],
-            width=64,
-            height=64,
-        )
+        add_studio(spec)
         spec.visual.global_.offwidth, spec.visual.global_.offheight = WIDTH, HEIGHT
         spec.visual.global_.fovy = FIELD_OF_VIEW_DEG
-        spec.visual.quality.offsamples = 8
-        spec.visual.headlight.ambient = [0.45, 0.45, 0.45]
-        spec.visual.headlight.diffuse = [0.45, 0.45, 0.45]
-        spec.visual.headlight.specular = [0.2, 0.2, 0.2]
-        spec.worldbody.add_light(
-            type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-            pos=[0, 0, 1],
-            dir=[-0.3, 0.4, -1.0],
-            diffuse=[0.4, 0.4, 0.4],
-            castshadow=False,
-        )
         return spec.compile()
 
     def _look(self, seen: np.ndarray, azimuth: float) -> None:
