@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from amt_perception.errors import AmtError
 from amt_perception.grasp.interface import CLOUD_POINTS
-from amt_training.functional.catalogue import FAMILIES, RIM, TOP_RIM, Family
+from amt_training.functional.catalogue import FAMILIES, OUTER_RIM, RIM, TOP_RIM, Family
 from amt_training.functional.sample import GraspObject
 from amt_training.synthetic.objects.library import read_mesh
 from amt_training.synthetic.objects.shapes import SyntheticObject, assembled
@@ -18,9 +18,10 @@ from amt_training.synthetic.objects.surface import Surface
 
 SCALE = (0.9, 1.25)
 """Objects are made for people; the Allegro hand is about 1.6 times as large as theirs."""
-RIM_M, RIM_SHARE = 0.03, 0.4
-"""How far a rim reaches down from the top of a body, or inwards from its outside (m), and at most
-which share of its height or radius that is. The hand's fingertips are 24 mm wide."""
+RIM_M, RIM_SHARE = {TOP_RIM: 0.03, OUTER_RIM: 0.045}, 0.4
+"""How far a rim reaches down from the top of a body, or inwards from its outside as a plate's raised
+border does (m), and at most which share of its height or radius that is. The hand's fingertips are
+24 mm wide."""
 _OUTSIDE_M = 1e-4
 """A point of the surface, moved out by this, is outside of all components."""
 _CANDIDATES = 4 * CLOUD_POINTS
@@ -116,5 +117,5 @@ def _labels(family: Family, solids: np.ndarray, points: np.ndarray) -> np.ndarra
     along = points[:, 2] if family.rim == TOP_RIM else np.linalg.norm(points[:, :2], axis=1)
     body = labels == "body"
     size = np.ptp(along[body]) if family.rim == TOP_RIM else along[body].max()
-    labels[body & (along > along[body].max() - min(RIM_M, RIM_SHARE * size))] = RIM
+    labels[body & (along > along[body].max() - min(RIM_M[family.rim], RIM_SHARE * size))] = RIM
     return labels
