@@ -19,9 +19,9 @@ from amt_training.synthetic.objects.surface import Surface
 SCALE = (0.9, 1.25)
 """Objects are made for people; the Allegro hand is about 1.6 times as large as theirs."""
 RIM_M, RIM_SHARE = {TOP_RIM: 0.03, OUTER_RIM: 0.045}, 0.4
-"""How far a rim reaches down from the top of a body, or inwards from its outside as a plate's raised
-border does (m), and at most which share of its height or radius that is. The hand's fingertips are
-24 mm wide."""
+"""How far a rim reaches down from the top of a body, or inwards from its outside like the raised
+border of a plate (m), and at most which share of its height or radius that is. The hand's
+fingertips are 24 mm wide."""
 _OUTSIDE_M = 1e-4
 """A point of the surface, moved out by this, is outside of all components."""
 _CANDIDATES = 4 * CLOUD_POINTS
