@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import roma
 import torch
 from safetensors.torch import load_file, save_file
 
 from amt_perception.errors import AmtError
 from amt_perception.grasp.config import VARIANTS, GraspConfig
 from amt_perception.grasp.flow import between
+from amt_perception.grasp.frames import file_frame, own_frame
 from amt_perception.grasp.grasp_model import GraspModel
 from amt_perception.grasp.interface import GraspContext, Language
 from amt_perception.grasp.weights import (
@@ -173,18 +175,59 @@ def test_samples_are_by_object_and_repeatable(model: GraspModel) -> None:
     with torch.no_grad():
         state = noise + model.velocity(noise, step, context)
     one_step, _ = model.sample(context, 3, 1, generator=torch.Generator().manual_seed(1))
-    close(model.from_flow_state(state[1])[0].position, one_step.position[3:])
+    found, _ = model.from_flow_state(state, context.frame)
+    close(found.position[3:], one_step.position[3:])
 
 
 def test_flow_states_come_back() -> None:
     model, grasps = make_model(), make_grasps(5)
     places = torch.cat([0.1 * torch.randn(5, 6, 3), torch.randint(0, 2, (5, 6, 1)).float()], dim=-1)
-    state = model.flow_state(grasps, places)
-    assert state.shape == (5, model.state_size) == (5, 25 + 24)
-    back, found = model.from_flow_state(state)
-    close(back.joints, grasps.joints)
-    assert found is not None
-    close(found, places)
+    for batch, frame in ((5, own_frame(make_cloud(5)[0])), (1, file_frame(make_cloud(1)[0]))):
+        state = model.flow_state(grasps, places, frame)
+        assert state.shape == (batch, 5 // batch, model.state_size)
+        assert model.state_size == 25 + 24
+        back, found = model.from_flow_state(state, frame)
+        for name in ("rotation", "position", "joints"):
+            close(getattr(back, name), getattr(grasps, name))
+        assert found is not None
+        touches = places[..., 3:]
+        close(found[..., 3:], touches)
+        close(found[..., :3] * touches, places[..., :3] * touches)
+
+
+def test_a_turned_object_gets_its_grasps_turned() -> None:
+    """And moved: nothing about where an object lies in its file need be learned."""
+    model = make_model()
+    points, normals = make_cloud(2)
+    turn = roma.random_rotmat(2, generator=torch.Generator().manual_seed(8))
+    way = torch.tensor([0.1, -0.2, 0.3])
+    drawn = []
+    for places, directions in ((points, normals), (points @ turn.mT + way, normals @ turn.mT)):
+        with torch.no_grad():
+            context = model.context(places, directions, make_language(2))
+        drawn.append(model.sample(context, 3, generator=torch.Generator().manual_seed(9)))
+    (grasps, contacts), (turned, turned_contacts) = drawn
+    by_grasp = turn.repeat_interleave(3, dim=0)
+    close(turned.rotation, by_grasp @ grasps.rotation)
+    close(turned.position, (by_grasp @ grasps.position[..., None])[..., 0] + way)
+    close(turned.joints, grasps.joints)
+    assert contacts is not None and turned_contacts is not None
+    close(turned_contacts[..., :3], contacts[..., :3] @ by_grasp.mT + way)
+
+
+def test_own_frames_are_right_handed_and_know_front_from_back() -> None:
+    """A cone's points: whichever way it lies, its tip is at the same end of its own frame."""
+    generator = torch.Generator().manual_seed(2)
+    along = 0.2 * torch.rand(1, 400, generator=generator).sqrt()
+    angle = 6.28 * torch.rand(1, 400, generator=generator)
+    cone = torch.stack([along, 0.2 * along * angle.cos(), 0.2 * along * angle.sin()], dim=-1)
+    for turn in roma.random_rotmat(5, generator=generator):
+        frame = own_frame(cone @ turn.T)
+        close(torch.linalg.det(frame.rotation), torch.ones(1))
+        own = frame.points(cone @ turn.T)
+        close(own.mean(dim=1), torch.zeros(1, 3))
+        assert own[0, along[0].argmin(), 0] > 0.1  # the tip reaches further than the base
+        close(frame.points_back(own), cone @ turn.T)
 
 
 def test_it_learns_one_grasp_for_each_instruction() -> None:
@@ -193,7 +236,7 @@ def test_it_learns_one_grasp_for_each_instruction() -> None:
     model = GraspModel(replace(TINY, instruction_dropout=0.0)).train()
     points, normals = (tensor.repeat(2, 1, 1) for tensor in make_cloud(1))
     grasps, places = make_grasps(2), torch.zeros(2, 6, 4)
-    data = model.flow_state(grasps, places)[:, None].expand(-1, 32, -1)
+    data = model.flow_state(grasps, places, own_frame(points)).expand(-1, 32, -1)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=0.0)
     for _ in range(60):
         context = model.context(points, normals, make_language(2))

@@ -132,7 +132,7 @@ def learn_grasps(settings: TrainSettings, world: World, log: LogWatcher) -> Lear
     _check_batch_size(settings, world, grasps.name, len(grasps))
     source = GraspBatches(
         grasps, task.model.kernel, settings.batch_size, seed, world.rank, world.size,
-        settings.cache.workers,
+        settings.cache.workers, settings.grasp.together,
     )  # fmt: skip
     looked_at = HeldOutGrasps(
         held_out, task.model.kernel, settings.grasp.validation.samples, settings.batch_size

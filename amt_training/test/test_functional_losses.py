@@ -56,10 +56,10 @@ def test_a_part_that_the_hand_has_not_counts_for_nothing(targets):
 
 def test_states_lie_on_straight_lines_that_end_at_the_data():
     torch.manual_seed(0)
-    end, times = torch.randn(3, 7), torch.rand(3, 5)
-    state, velocity = on_the_way(end, times)
+    ends, times = torch.randn(3, 5, 7), torch.rand(3, 5)
+    state, velocity = on_the_way(ends, times)
     arrived = state + (1.0 - times)[..., None] * velocity
-    torch.testing.assert_close(arrived, end[:, None].expand(3, 5, 7), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(arrived, ends, rtol=1e-5, atol=1e-5)
     noise = state - times[..., None] * velocity
     assert noise.std() == pytest.approx(1.0, abs=0.2)
     assert float(flow_loss(velocity, velocity)) == 0.0

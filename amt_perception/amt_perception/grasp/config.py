@@ -68,6 +68,8 @@ class GraspConfig(Config):
     """euler, midpoint, or half_step, which is the source document's."""
     instruction_dropout: float = 0.1
     """Share of samples that are trained without an instruction, for classifier-free guidance."""
+    own_frame: bool = True
+    """Look at the object in a frame of its own (`frames.py`), not in its file's."""
     pooled: bool = False
     """The source document's design (`document.py`): one language vector, the mean over all tokens,
     is added to the points, and the flow sees the object as one pooled vector."""
@@ -116,6 +118,7 @@ VARIANTS = {
             sample_contacts=False,
             sampler="half_step",
             instruction_dropout=0.0,
+            own_frame=False,
             pooled=True,
         ),
     )

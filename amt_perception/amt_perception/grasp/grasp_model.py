@@ -21,6 +21,7 @@ from amt_perception.grasp.config import LENGTH_UNIT_M, GraspConfig
 from amt_perception.grasp.contact import ContactHead, ContactKernel, pool_by_contact, pool_by_part
 from amt_perception.grasp.document import PooledVelocityNetwork
 from amt_perception.grasp.flow import guided, integrate
+from amt_perception.grasp.frames import ObjectFrame, file_frame, own_frame
 from amt_perception.grasp.fusion import Fusion, InstructionReader
 from amt_perception.grasp.interface import GraspContext, Grasps, Language
 from amt_perception.grasp.point_operations import farthest_points
@@ -59,12 +60,15 @@ class GraspModel(nn.Module):
         language: features of B instructions, or None for none. In training, the share
         `instruction_dropout` of the samples loses its instruction.
         """
+        frame = own_frame(points) if self.config.own_frame else file_frame(points)
+        points, normals = frame.points(points), frame.directions(normals)
         order = farthest_points(points, max(self.config.centres[0], self.config.fusion_points))
         instruction = self.instruction_reader(language, len(points))
         geometry, overall = self.pointnet(points, normals, order)
         features = self.fusion(points, geometry, overall, instruction, order)
         logits = self.contact_head(features)
         return GraspContext(
+            frame=frame,
             points=points,
             point_features=features,
             contact_logits=logits,
@@ -77,30 +81,34 @@ class GraspModel(nn.Module):
         """[B, K, D] where K states [B, K, D] of each object at times [B, K] in 0..1 are to go."""
         return self.flow(state, time, self.flow.read(context))
 
-    def flow_state(self, grasps: Grasps, places: Tensor) -> Tensor:
-        """[G, D] of grasps and their contact places [G, 6, 4] (`contact.contact_places`).
+    def flow_state(self, grasps: Grasps, places: Tensor, frame: ObjectFrame) -> Tensor:
+        """[B, K, D] of B * K grasps and their contact places [B * K, 6, 4], object frame.
 
-        A model that does not sample contacts leaves the places out.
+        frame: the context's. See `contact.contact_places`; a model that does not sample contacts
+        leaves the places out.
         """
-        pose = self.space.encode(grasps)
+        batch = len(frame.middle)
+        state = self.space.encode(frame.grasps(grasps)).unflatten(0, (batch, -1))
         if not self.config.sample_contacts:
-            return pose
-        where, touches = places[..., :3] / LENGTH_UNIT_M, 2.0 * places[..., 3:] - 1.0
-        return torch.cat([pose, torch.cat([where, touches], dim=-1).flatten(1)], dim=1)
+            return state
+        where, touches = places.unflatten(0, (batch, -1)).split([3, 1], dim=-1)
+        numbers = [frame.points(where) / LENGTH_UNIT_M * touches, 2.0 * touches - 1.0]
+        return torch.cat([state, torch.cat(numbers, dim=-1).flatten(2)], dim=2)
 
-    def from_flow_state(self, state: Tensor) -> tuple[Grasps, Tensor | None]:
-        """Grasps and contact places [G, 6, 4] from states [G, D], in float32.
+    def from_flow_state(self, state: Tensor, frame: ObjectFrame) -> tuple[Grasps, Tensor | None]:
+        """B * K grasps and contact places [B * K, 6, 4] from states [B, K, D], in float32.
 
-        The fourth number of a place is between 0 (does not touch) and 1. None where the model does
-        not sample contacts.
+        The reverse of `flow_state`; the fourth number of a place is between 0 (does not touch; the
+        place means nothing) and 1. None where the model does not sample contacts.
         """
-        pose, numbers = state.float().split([self.space.size, self.places_size], dim=1)
-        grasps = self.space.decode(pose)
+        pose, numbers = state.float().split([self.space.size, self.places_size], dim=2)
+        grasps = frame.grasps_back(self.space.decode(pose.flatten(0, 1)))
         if not self.config.sample_contacts:
             return grasps, None
-        numbers = numbers.unflatten(1, (len(HAND_PARTS), CONTACT_NUMBERS))
-        where, touches = numbers[..., :3] * LENGTH_UNIT_M, (numbers[..., 3:] + 1.0) / 2.0
-        return grasps, torch.cat([where, touches.clamp(0.0, 1.0)], dim=-1)
+        numbers = numbers.unflatten(2, (len(HAND_PARTS), CONTACT_NUMBERS))
+        where = frame.points_back(numbers[..., :3] * LENGTH_UNIT_M)
+        touches = (numbers[..., 3:] + 1.0) / 2.0
+        return grasps, torch.cat([where, touches.clamp(0.0, 1.0)], dim=-1).flatten(0, 1)
 
     @torch.no_grad()
     def sample(
@@ -142,7 +150,7 @@ class GraspModel(nn.Module):
             return guided(toward, self.flow(state, times, read_without), guidance)
 
         state = integrate(velocity, noise, steps, self.config.sampler)
-        return self.from_flow_state(state.flatten(0, 1))
+        return self.from_flow_state(state, context.frame)
 
     def parameter_counts(self) -> dict[str, int]:
         """Parameters of each part, in the order of the way through the model."""

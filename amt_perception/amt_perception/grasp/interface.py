@@ -7,10 +7,14 @@ box. Hand parts are in the order of `model.interface.HAND_PARTS`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from amt_perception.model.interface import Tensors
+
+if TYPE_CHECKING:
+    from amt_perception.grasp.frames import ObjectFrame
 
 CLOUD_POINTS = 1024
 """N: points of an object that the model sees."""
@@ -32,8 +36,10 @@ class Language(Tensors):
 class GraspContext(Tensors):
     """What the model knows of B objects and instructions before any grasp is drawn."""
 
+    frame: ObjectFrame
+    """In which the model looks at the objects."""
     points: Tensor
-    """[B, N, 3] object frame (m)."""
+    """[B, N, 3] in that frame (m)."""
     point_features: Tensor
     """[B, N, F] after fusion with the instruction."""
     contact_logits: Tensor

@@ -56,6 +56,10 @@ class FunctionalGrasps:
             for number, stored in enumerate(self._stored)
             for grasp in range(len(stored))
         ]
+        # A number for each part of each object, by grasp.
+        self._purpose = np.array(
+            [256 * number + self._stored[number].part[grasp] for number, grasp in self._index]
+        )
         if not self._index:
             raise AmtError(f"{folder} has no grasps to {part} with: {HOW_TO_MAKE}")
 
@@ -72,11 +76,18 @@ class FunctionalGrasps:
         """The sample as the first epoch has it."""
         return self.sample(index, 0)
 
-    def sample(self, index: int, epoch: int) -> GraspSample:
-        """A sample; another epoch gives another instruction and, in training, another pose."""
+    def alike(self, index: int) -> np.ndarray:
+        """Indices of the grasps of the same part of the same object."""
+        return np.flatnonzero(self._purpose == self._purpose[index])
+
+    def sample(self, index: int, epoch: int, like: int | None = None) -> GraspSample:
+        """A sample; another epoch gives another instruction and, in training, another pose.
+
+        like: another grasp that is `alike`, whose instruction and pose of the object it gets.
+        """
         number, grasp = self._index[index]
         stored = self._stored[number]
-        random = np.random.default_rng([self._seed, epoch, index])
+        random = np.random.default_rng([self._seed, epoch, index if like is None else like])
         training = self._part == "train"
         one = stored.object
         instruction = draw_instruction(

@@ -24,7 +24,7 @@ class GraspLossSettings:
     far: float = 0.1
     """Weight of a point that no part of the hand is near; one that is touched counts as 1."""
     draws: int = 4
-    """Places of the flow that are learned from each sample in a step: object and instruction are
+    """Places of the flow that are learned from each grasp in a step: object and instruction are
     encoded once for all of them."""
     time: str = "uniform"
     """How those places are spread over the flow's time: uniform, or logit_normal, which is denser
@@ -61,7 +61,7 @@ def contact_loss(
         return total, total.detach() - (share * entropy).sum()
 
 
-def flow_times(count: tuple[int, int], spread: str, like: Tensor) -> Tensor:
+def flow_times(count: torch.Size, spread: str, like: Tensor) -> Tensor:
     """Places in the flow's time, [B, K] in 0..1, by torch's default generator.
 
     spread: one of TIMES. like: a tensor of the device and type that is wanted.
@@ -70,12 +70,11 @@ def flow_times(count: tuple[int, int], spread: str, like: Tensor) -> Tensor:
     return times.uniform_() if spread == "uniform" else times.normal_().sigmoid()
 
 
-def on_the_way(end: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+def on_the_way(ends: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
     """States of rectified flow and their velocities, both [B, K, D].
 
-    From fresh noise for each of the times [B, K] straight to the end [B, D]: see `grasp.flow`.
+    From fresh noise straight to the ends [B, K, D], at times [B, K]: see `grasp.flow`.
     """
-    ends = end[:, None].expand(-1, times.shape[1], -1)
     noise = torch.randn_like(ends)
     return between(noise, ends, times), ends - noise
 

@@ -95,6 +95,10 @@ class OakInkShape:
         ]
         if not self.grasps:
             raise AmtError(f"{grasps} has no grasps to {part} with; {_HOW_TO_GET}")
+        purposes: dict[tuple[str, str], list[int]] = {}
+        for index, one in enumerate(self.grasps):
+            purposes.setdefault((one.object_id, one.intent), []).append(index)
+        self._alike = {purpose: np.array(indices) for purpose, indices in purposes.items()}
         self._meshes = self._find_meshes({one.object_id for one in self.grasps})
         self._object = lru_cache(maxsize=256)(self._read_object)
 
@@ -106,9 +110,14 @@ class OakInkShape:
         """The sample as the first epoch has it."""
         return self.sample(index, 0)
 
-    def sample(self, index: int, epoch: int) -> GraspSample:
+    def alike(self, index: int) -> np.ndarray:
+        """Indices of the grasps of the same object with the same intent."""
+        return self._alike[self.grasps[index].object_id, self.grasps[index].intent]
+
+    def sample(self, index: int, epoch: int, like: int | None = None) -> GraspSample:
         """A sample; another epoch gives another instruction and, in training, another pose.
 
+        like: another grasp that is `alike`, whose instruction and pose of the object it gets.
         Raises SampleError, naming the file, when it is missing or damaged.
         """
         grasp = self.grasps[index]
@@ -123,7 +132,7 @@ class OakInkShape:
                 f"{grasp.path} is damaged: the hand is {distances.max():.3g} m from the object; "
                 f"{_HOW_TO_GET}"
             )
-        random = np.random.default_rng([self._seed, epoch, index])
+        random = np.random.default_rng([self._seed, epoch, index if like is None else like])
         training = self._part == "train"
         phrases = TRAINED if training else HELD_OUT
         noun = grasp.category.replace("_", " ")

@@ -55,8 +55,16 @@ class ValidationSettings:
 class GraspTrainSettings:
     """Of `task=functional_grasp`."""
 
+    together: int = 4
+    """Grasps of an object for one purpose that a sample consists of: the object and the instruction
+    are encoded once for all of them."""
     loss: GraspLossSettings = field(default_factory=GraspLossSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
+
+    def __post_init__(self) -> None:
+        """Raises AmtError for what cannot be, naming the key."""
+        if self.together < 1:
+            raise AmtError(f"grasp.together is {self.together}; it must be at least 1")
 
 
 class FunctionalGraspTask(nn.Module):
@@ -97,9 +105,10 @@ class FunctionalGraspTask(nn.Module):
 
     def _flow(self, context: GraspContext, batch: GraspBatch) -> Tensor:
         settings = self.settings.loss
-        end = self.model.flow_state(batch.grasps, batch.places)
-        times = flow_times((len(end), settings.draws), settings.time, end)
-        state, true_velocity = on_the_way(end, times)
+        ends = self.model.flow_state(batch.grasps, batch.places.flatten(0, 1), context.frame)
+        ends = ends.repeat_interleave(settings.draws, dim=1)  # [B, K, D]
+        times = flow_times(ends.shape[:2], settings.time, ends)
+        state, true_velocity = on_the_way(ends, times)
         return flow_loss(self.model.velocity(state, times, context), true_velocity)
 
     @torch.no_grad()
