@@ -50,6 +50,11 @@ class Configuration:
         return points @ self.rotation.T + self.position
 
 
+def unit(vector: Array) -> Array:
+    """A vector [3] of length 1 along another."""
+    return vector / np.linalg.norm(vector)
+
+
 def rotation_matrix(vector: Array) -> Array:
     """Rotation [3, 3] by a rotation vector [3] (rad)."""
     import pinocchio
