@@ -28,7 +28,7 @@ from amt_retarget.robot.robot import Robot  # noqa: E402
 from amt_retarget.ros import topics  # noqa: E402
 from amt_retarget.ros.grasp_messages import hand_grasp  # noqa: E402
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 TINY = GraspConfig(
     name="tiny", width=32, geometry_width=32, heads=4, language_width=32, fusion_layers=1,
     velocity_layers=1, centres=(64, 32), fusion_points=32, velocity_points=32,

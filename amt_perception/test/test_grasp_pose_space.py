@@ -44,14 +44,19 @@ def test_any_vector_is_a_grasp(hand: str, space: str) -> None:
 
 
 def test_scales_are_physical() -> None:
-    """A joint at its limits is at -1 and 1; five centimetres are 1; columns come first in 6D."""
+    """A joint at its limits is at -1 and 1; five centimetres are 1; columns come first in 6D.
+
+    The position is that of the grip.
+    """
     grasps = make_grasps(2)
     grasps.joints[0] = torch.tensor(TINY.allegro_lower)
     grasps.joints[1] = torch.tensor(TINY.allegro_upper)
     grasps.position[0] = torch.tensor([0.05, -0.1, 0.0])
     vectors = pose_space(TINY).encode(grasps)
     torch.testing.assert_close(vectors[:, 9:], torch.tensor([[-1.0], [1.0]]).expand(2, 16))
-    torch.testing.assert_close(vectors[0, :3], torch.tensor([1.0, -2.0, 0.0]))
+    grip = grasps.rotation[0] @ torch.tensor(TINY.allegro_grip)
+    expected = torch.tensor([1.0, -2.0, 0.0]) + grip / 0.05
+    torch.testing.assert_close(vectors[0, :3], expected)
     torch.testing.assert_close(vectors[0, 3:6], grasps.rotation[0, :, 0])
     torch.testing.assert_close(vectors[0, 6:9], grasps.rotation[0, :, 1])
 

@@ -136,7 +136,6 @@ def test_a_person_s_grasps_are_drawn_too(mesh_file, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"--checkpoint": None}, "ships without weights"),
         ({"--checkpoint": "nowhere.safetensors"}, "no checkpoint nowhere.safetensors"),
         ({"--mesh": "nowhere.obj"}, "no mesh nowhere.obj"),
         ({"--mesh": None}, "required: --mesh"),

@@ -11,9 +11,8 @@ import numpy as np
 
 from amt_perception.grasp.object_input import ObjectCloud, load_object
 from amt_perception.grasp.predictor import GraspPredictor
+from amt_perception.grasp.sample.robot_grasps import refined
 from amt_perception.output.files import atomic_write
-from amt_retarget.grasp.configuration import Configuration
-from amt_retarget.grasp.refine import GraspRefiner
 from amt_retarget.robot.robot import Robot
 from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject
 from amt_retarget.simulation.trial_film import TrialFilm
@@ -46,17 +45,18 @@ class MeshResult:
 def try_mesh(
     predictor: GraspPredictor, robot: Robot, path: Path, instruction: str, picture: Path
 ) -> MeshResult:
-    """Draw, rank, refine and try GRASPS grasps; writes a picture of the closed hands.
+    """Draw, rank and refine grasps as the command does, and try GRASPS of them.
+
+    Writes a picture of the closed hands.
 
     Raises AmtError for a mesh that cannot be used, RetargetError without MuJoCo or OpenGL.
     """
     cloud = load_object(path)
     thing = _trial_object(cloud)
-    refiner, trial = GraspRefiner(robot, thing.surface), GraspTrial(robot, thing)
+    trial = GraspTrial(robot, thing)
     reasons, pictures = [], []
-    for proposal in predictor.sample(cloud, instruction, GRASPS):
-        place = Configuration(proposal.rotation, proposal.position, proposal.joints)
-        grasp = refiner.refine(place)
+    proposals = predictor.sample(cloud, instruction, predictor.drawn(GRASPS))
+    for _, grasp in refined(robot, cloud, proposals, GRASPS):
         with TrialFilm(trial, thing, grasp) as film:
             result = trial.run(grasp, partial(_squeeze_alone, film))
             film.finish(result.held, result.reason or "all pushes")

@@ -26,6 +26,8 @@ class HandNumbers:
     """Shape of `Grasps.joints` of one grasp."""
     shape: int
     """Number of shape coefficients."""
+    grip: tuple[float, float, float]
+    """Between the fingers, in the frame of the wrist or palm (m)."""
     lower: tuple[float, ...] | None
     """[joints] limits (rad); None for MANO, whose axis-angle vectors have none."""
     upper: tuple[float, ...] | None
@@ -59,6 +61,8 @@ class PoseSpace(Protocol):
 class ScaledSpace:
     """Position in units of 5 cm, the wrist's rotation in 6D, joints by their limits, shape.
 
+    The position is that of the hand's grip, not of its wrist: what is held is there, so an error of
+    the rotation does not move the fingers away from it, and the two are learned apart.
     6D: the rotation's first two columns (Zhou et al., "On the Continuity of Rotation
     Representations in Neural Networks", CVPR 2019). Joints run from -1 to 1 between their limits;
     MANO's axis-angle vectors are in radians, its shape in standard deviations of people.
@@ -73,7 +77,7 @@ class ScaledSpace:
         middle, half = self.hand.scale(grasps.position)
         return torch.cat(
             [
-                grasps.position / LENGTH_UNIT_M,
+                (grasps.position + self._to_grip(grasps.rotation)) / LENGTH_UNIT_M,
                 grasps.rotation[..., :2].mT.flatten(1),
                 (grasps.joints.flatten(1) - middle) / half,
                 grasps.shape,
@@ -87,12 +91,17 @@ class ScaledSpace:
         sizes = (3, 6, self.hand.joint_count, self.hand.shape)
         position, rotation, joints, shape = vectors.split(sizes, dim=1)
         middle, half = self.hand.scale(vectors)
+        turn = rotation_from_6d(rotation)
         return Grasps(
-            rotation=rotation_from_6d(rotation),
-            position=position * LENGTH_UNIT_M,
+            rotation=turn,
+            position=position * LENGTH_UNIT_M - self._to_grip(turn),
             joints=_limited(joints * half + middle, self.hand),
             shape=shape,
         )
+
+    def _to_grip(self, rotation: Tensor) -> Tensor:
+        """[G, 3] from the wrist to the grip, for rotations [G, 3, 3] (m)."""
+        return rotation @ rotation.new_tensor(self.hand.grip)
 
 
 class RawSpace:
@@ -127,9 +136,11 @@ class RawSpace:
 def pose_space(config: GraspConfig) -> PoseSpace:
     """The space that the configuration asks for."""
     if config.hand == "allegro":
-        hand = HandNumbers((16,), 0, config.allegro_lower, config.allegro_upper)
+        x, y, z = config.allegro_grip
+        grip = (x, y if config.side == "right" else -y, z)
+        hand = HandNumbers((16,), 0, grip, config.allegro_lower, config.allegro_upper)
     else:
-        hand = HandNumbers((15, 3), 10, None, None)
+        hand = HandNumbers((15, 3), 10, (0.0, 0.0, 0.0), None, None)
     return ScaledSpace(hand) if config.pose_space == "scaled" else RawSpace(hand)
 
 

@@ -25,6 +25,9 @@ STEPS = 20
 """Of the flow's integration."""
 GUIDANCE = 1.0
 """1 follows the model as it is; more follows the instruction harder (classifier-free guidance)."""
+DRAWN = 3
+"""Grasps of the robot's hand that are drawn for each one that is asked for: some do not hold, which
+shows when they are made to touch."""
 TOUCHES = 0.5
 """A part touches when its sampled probability is above this."""
 
@@ -84,6 +87,10 @@ class GraspPredictor:
     def config(self) -> GraspConfig:
         """Of the model."""
         return self._model.config
+
+    def drawn(self, count: int) -> int:
+        """How many grasps to sample where `count` are wanted."""
+        return count if self.config.hand == "mano" else DRAWN * count
 
     def notes(self, cloud: ObjectCloud, instruction: str) -> list[str]:
         """What a person should know about the input: sentences, none for a good one."""

@@ -19,6 +19,8 @@ from amt_perception.model.layers import MLP, MLP_RATIO, zero_start
 CONTACT_NUMBERS = 4
 """Of each hand part in the flow's state: the place of its contact and whether it touches."""
 _TIME_WAVES = 64
+_OCTAVES = 4
+_PLACE_WAVES = 3 * 2 * _OCTAVES
 
 
 class VelocityNetwork(nn.Module):
@@ -30,15 +32,15 @@ class VelocityNetwork(nn.Module):
         self.pose_size = pose_size
         self.points = config.velocity_points
         self.samples_contacts = config.sample_contacts
-        self.place = nn.Linear(3, width)
+        self.place = nn.Linear(3 + _PLACE_WAVES, width)
         self.kinds = nn.Parameter(0.02 * torch.randn(2 + len(HAND_PARTS), width))
         self.memory_norm = nn.LayerNorm(width)
         self.condition = nn.Linear(2 * width, width)
         self.time = TimeEmbedding(width)
-        self.pose_in = nn.Linear(pose_size, width)
+        self.pose_in = nn.Linear(pose_size + _PLACE_WAVES, width)
         self.pose_out = zero_start(nn.Linear(width, pose_size))
         if config.sample_contacts:
-            self.contact_in = nn.Linear(CONTACT_NUMBERS, width)
+            self.contact_in = nn.Linear(CONTACT_NUMBERS + _PLACE_WAVES, width)
             self.contact_parts = nn.Parameter(0.02 * torch.randn(len(HAND_PARTS), width))
             self.contact_out = zero_start(nn.Linear(width, CONTACT_NUMBERS))
         self.layers = nn.ModuleList(
@@ -54,7 +56,7 @@ class VelocityNetwork(nn.Module):
         """
         order = farthest_points(context.points, self.points)
         places = gather(context.points, order) / LENGTH_UNIT_M
-        points = gather(context.point_features, order) + self.place(places)
+        points = gather(context.point_features, order) + self.place(with_waves(places))
         kind, language_kind, part_kinds = self.kinds.split([1, 1, len(HAND_PARTS)])
         tokens = [
             points + kind,
@@ -69,10 +71,10 @@ class VelocityNetwork(nn.Module):
         memory, condition = read
         condition = condition[:, None] + self.time(time)  # [B, K, F]
         pose, contacts = state[..., : self.pose_size], state[..., self.pose_size :]
-        tokens = self.pose_in(pose)[:, :, None]  # [B, K, 1, F]
+        tokens = self.pose_in(with_waves(pose))[:, :, None]  # [B, K, 1, F]
         if self.samples_contacts:
             numbers = contacts.unflatten(-1, (len(HAND_PARTS), CONTACT_NUMBERS))
-            places = self.contact_in(numbers) + self.contact_parts
+            places = self.contact_in(with_waves(numbers)) + self.contact_parts
             tokens = torch.cat([tokens, places], dim=2)  # [B, K, 7, F]
         for layer in self.layers:
             tokens = layer(tokens, condition, memory)
@@ -120,6 +122,17 @@ class TimeEmbedding(nn.Module):
     def forward(self, time: Tensor) -> Tensor:
         """[..., F] from times [...] in 0..1."""
         return self.mlp(time_waves(time, _TIME_WAVES))
+
+
+def with_waves(numbers: Tensor) -> Tensor:
+    """[..., C + 24] numbers [..., C] and waves of the first three, a place in units of 5 cm.
+
+    Waves of 40, 20, 10 and 5 cm let attention tell near places from far ones (Tancik et al.,
+    "Fourier Features Let Networks Learn High Frequency Functions", NeurIPS 2020).
+    """
+    rates = 0.25 * torch.pi * 2.0 ** torch.arange(_OCTAVES, device=numbers.device)
+    angles = (numbers[..., :3, None] * rates).flatten(-2)
+    return torch.cat([numbers, angles.sin(), angles.cos()], dim=-1)
 
 
 def time_waves(time: Tensor, count: int) -> Tensor:

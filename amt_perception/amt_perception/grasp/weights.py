@@ -17,6 +17,8 @@ from amt_perception.grasp.grasp_model import GraspModel
 from amt_perception.output.files import atomic_write
 
 FORMAT_VERSION = 1
+SHIPPED_GRASP_CHECKPOINT = Path(__file__).parents[1] / "weights" / "grasp_small.safetensors"
+"""A small model that comes with this package, trained on the synthetic functional set alone."""
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,10 @@ from amt_retarget.ros.lifetime import run_nodes
 
 MOST = 64
 """Grasps of one request; each costs some tenths of a second."""
-NO_CHECKPOINT = (
-    "the grasp model ships without weights: give the parameter 'checkpoint' a file that "
-    "'python -m amt_training.train experiment=functional_grasp' has written"
-)
 
 
 class GraspNode(SelfStartingLifecycleNode):
-    """Samples grasps by service, and publishes the last ones.
-
-    Without a checkpoint it refuses every request; it never makes up a grasp.
-    """
+    """Samples grasps by service, and publishes the last ones."""
 
     user_errors = (AmtError, RetargetError)
 
@@ -49,20 +42,17 @@ class GraspNode(SelfStartingLifecycleNode):
     def configure(self) -> None:
         self._robot = Robot.load(self._text("robot"), self._text("hand"))
         self._object_frame = self._text("object_frame")
-        self._predictor = None
-        checkpoint = self._text("checkpoint")
-        if checkpoint:
-            from amt_perception.grasp.predictor import GraspPredictor
+        from amt_perception.grasp.predictor import GraspPredictor
+        from amt_perception.grasp.weights import SHIPPED_GRASP_CHECKPOINT
 
-            self._predictor = GraspPredictor.load(Path(checkpoint), self._text("device"))
-            side = self._predictor.config.side
-            if side != self._robot.hand:
-                raise AmtError(
-                    f"{checkpoint} is for a {side} hand and the robot has a {self._robot.hand} "
-                    f"one; set hand to {side}"
-                )
-        else:
-            self.get_logger().error(f"No grasps: {NO_CHECKPOINT}.")
+        checkpoint = Path(self._text("checkpoint") or SHIPPED_GRASP_CHECKPOINT)
+        self._predictor = GraspPredictor.load(checkpoint, self._text("device"))
+        side = self._predictor.config.side
+        if side != self._robot.hand:
+            raise AmtError(
+                f"{checkpoint} is for a {side} hand and the robot has a {self._robot.hand} one; "
+                f"set hand to {side}"
+            )
         self._grasps = self.create_publisher(GraspArray, topics.GRASPS, topics.LATCHED_QOS)
 
     def activate(self) -> None:
@@ -84,22 +74,21 @@ class GraspNode(SelfStartingLifecycleNode):
         return response
 
     def _sample(self, request: SampleGrasps.Request) -> GraspArray:
-        if self._predictor is None:
-            raise AmtError(NO_CHECKPOINT)
         if not 1 <= request.count <= MOST:
             raise AmtError(f"count is {request.count}; ask for 1 to {MOST} grasps")
         from amt_perception.ros.robot_grasps import grasp_messages
 
         cloud, header = self._object(request)
         instruction = request.instruction
-        proposals = self._predictor.sample(cloud, instruction, request.count, request.seed)
+        count = self._predictor.drawn(request.count)
+        proposals = self._predictor.sample(cloud, instruction, count, request.seed)
         for note in self._predictor.notes(cloud, instruction):
             self.get_logger().warning(f"{cloud.name}: {note}")
         return GraspArray(
             header=header,
             object_track_id=request.object_track_id,
             instruction=instruction,
-            grasps=grasp_messages(proposals, cloud, self._robot),
+            grasps=grasp_messages(proposals, cloud, self._robot, request.count),
         )
 
     def _object(self, request: SampleGrasps.Request) -> tuple[ObjectCloud, Header]:

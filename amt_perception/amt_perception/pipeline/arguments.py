@@ -167,7 +167,7 @@ ARGUMENTS = (
         "true: start the node that samples grasps for an instruction",
         TRUE_FALSE,
     ),
-    Argument("grasp_checkpoint", "", "weights of the grasp model; it ships without any"),
+    Argument("grasp_checkpoint", "", "weights of the grasp model; empty: its own small ones"),
     Argument(
         "record",
         "",

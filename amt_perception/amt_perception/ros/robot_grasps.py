@@ -26,17 +26,20 @@ from amt_retarget.ros.grasp_messages import fill_robot_grasp
 PARTS = 6
 
 
-def grasp_messages(proposals: list[GraspProposal], cloud: ObjectCloud, robot: Robot) -> list[Grasp]:
-    """One message for each proposal, in the frame of the cloud's own file or message.
+def grasp_messages(
+    proposals: list[GraspProposal], cloud: ObjectCloud, robot: Robot, count: int
+) -> list[Grasp]:
+    """At most `count` messages, one a proposal, in the frame of the cloud's own file or message.
 
-    Grasps that the robot's hand reaches as they are come first; else the proposals' order stays.
+    Of grasps of the robot's hand, those that should hold (`refined`). Those that it reaches as they
+    are come first; else the proposals' order stays.
     A person's grasp that cannot become one of the robot has no robot joints, and comes last.
     """
     if proposals and proposals[0].hand == "mano":
         pairs = list(_persons(proposals, cloud, robot))
     else:
-        messages = [_message(proposal) for proposal in proposals]
-        pairs = list(zip(messages, refined(robot, cloud, proposals), strict=True))
+        chosen = refined(robot, cloud, proposals, count)
+        pairs = [(_message(proposal), grasp) for proposal, grasp in chosen]
     for message, grasp in pairs:
         message.side = int(Side[robot.hand.upper()])
         if grasp is not None:

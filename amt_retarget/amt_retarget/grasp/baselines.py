@@ -1,7 +1,8 @@
 """What needs no learning: grasps by a rule and by chance, to compare a model with.
 
 Both open the hand, bring the palm as near as it fits, close the fingers until they touch and
-squeeze as every refined grasp does; they differ in where the palm comes from.
+squeeze as every refined grasp does, the best of some nearby; they differ in where the palm comes
+from.
 """
 
 from __future__ import annotations
@@ -57,11 +58,12 @@ class Baselines:
         """
         places = [self._nearest(rotation) for rotation in self._scripted_rotations()]
         # A millimetre is no reason to come from elsewhere: the first of equals is from above.
-        return self._grip(min(places, key=lambda place: round(self._distance(place), 3)))
+        chosen = min(places, key=lambda place: round(self._distance(place), 3))
+        return self._grip(chosen, np.random.default_rng(0))
 
     def random(self, random: np.random.Generator) -> RobotGrasp:
         """The palm comes towards the middle of the bounding box from anywhere."""
-        return self._grip(self._nearest(Rotation.random(None, random).as_matrix()))
+        return self._grip(self._nearest(Rotation.random(None, random).as_matrix()), random)
 
     def _scripted_rotations(self) -> Iterator[Array]:
         """Palm orientations [3, 3]: z, from the thumb to the fingers, along the shortest side."""
@@ -87,8 +89,9 @@ class Baselines:
         """From the grip to the middle of the object (m)."""
         return float(np.linalg.norm(place.to_object(GRIP) - self._middle))
 
-    def _grip(self, opened: Configuration) -> RobotGrasp:
-        return self._refiner.refine(self._closing.close(opened, self._closed).configuration)
+    def _grip(self, opened: Configuration, random: np.random.Generator) -> RobotGrasp:
+        closed = self._closing.close(opened, self._closed).configuration
+        return self._refiner.refine_best(closed, random)
 
     def _joints(self, finger: tuple[float, ...], thumb: tuple[float, ...]) -> Array:
         """[16] of three fingers alike and the thumb, within the limits (rad)."""

@@ -73,6 +73,7 @@ class HandModel:
 
     Attributes:
         lower, upper: position limits [16], rad.
+        effort: largest torques [16], Nm.
         shapes: the URDF's collision shapes; `shape_joints` says which joint moves each, and
             `shape_links` of which link it is.
         domes: by finger; `dome_joints` says which joint moves each.
@@ -102,6 +103,7 @@ class HandModel:
         self._v_index = np.array([joint.idx_v for joint in joints])
         self.lower: Array = model.lowerPositionLimit[self._q_index]
         self.upper: Array = model.upperPositionLimit[self._q_index]
+        self.effort: Array = model.effortLimit[self._v_index]
         palm = model.frames[model.getFrameId(robot.palm_frame)]
         self._to_palm = palm.placement.inverse()
 

@@ -1,7 +1,8 @@
 """A rough grasp of the robot's hand becomes one that touches: what a model draws is never exact.
 
-The hand is pushed out of the object with the smallest change, its fingers close until they touch,
-and what then touches is pressed so that the forces balance. Any link may touch, and the palm.
+Fingertips are drawn to what their pads look at and the hand is pushed out of the object, both with
+the smallest change; then the fingers close until they touch, and what touches is pressed so that
+the forces balance. Any link may touch, and the palm.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.clearance import Clearance
-from amt_retarget.grasp.closing import Closing
+from amt_retarget.grasp.closing import JOINTS_PER_FINGER, Closing
 from amt_retarget.grasp.configuration import Configuration
 from amt_retarget.grasp.contact_parts import part_of_link
 from amt_retarget.grasp.hand_model import HandModel, HandState
+from amt_retarget.grasp.holding import link_contacts, withstood_push
 from amt_retarget.grasp.human import Contact
-from amt_retarget.grasp.objective import Goals
+from amt_retarget.grasp.objective import PAD_DIRECTION, Goals
 from amt_retarget.grasp.optimizer import GraspOptimizer, Margins, Problem
 from amt_retarget.grasp.proximity import Proximity
 from amt_retarget.grasp.retargeter import RobotGrasp
@@ -32,6 +34,9 @@ CLEAR_STEPS = 12
 """Of the optimizer that pushes the hand out; four to six are common."""
 ROTATION_LENGTH_M = 0.05
 """So many metres of the palm's motion is one radian of its rotation worth."""
+WITHDRAW_RAD, WITHDRAWALS = 0.1, 10
+"""A finger that is inside the object opens by so much, up to so many times."""
+WITHDRAWN_M = 0.001
 CLOSING_RAD = (0.0, 0.5, 0.5, 0.5)
 CLOSING_THUMB_RAD = (0.0, 0.0, 0.5, 0.5)
 """Most that joints of a finger and of the thumb close beyond the rough grasp, after it was pushed
@@ -54,13 +59,24 @@ LEAST_NORMAL = 0.3
 """Length of a contact's mean normal below which its samples look to all sides."""
 FAR_M = 0.1
 """Distances beyond are not measured."""
+FACING, REACH_M = 0.3, 0.03
+"""A fingertip is drawn to the nearest point so near to it whose normal is at least so much
+(cosine) against its pad."""
+TRIES = 6
+"""Of `refine_best`."""
+NEARBY = ((0.006, 3), (0.1, 3), (0.08, 16))
+"""Standard deviations of the palm's place (m) and rotation and of the joints (rad), and how many
+numbers each has: what is tried besides a rough grasp."""
+ENOUGH_N = 6.0
+MOST_PENETRATION_M = 0.002
 
 
 class GraspRefiner:
     """Turns rough grasps of one object into ones that touch it; some 0.1 s each. Deterministic.
 
-    1. The palm and the joints move as little as possible until no link is inside the object or
-       another link (GraspOptimizer).
+    1. The palm and the joints move as little as possible until fingertips are at the surfaces that
+       they look at and no link is inside the object or another link (GraspOptimizer). Where that
+       fails, the fingers that are inside open first.
     2. Every finger closes until it touches (Closing), or stays where it meets nothing.
     3. Each link next to the object is a contact; the squeeze presses them with balanced forces.
     4. The pre-grasp has the fingers opened and the palm back along its normal, as far as the
@@ -69,6 +85,7 @@ class GraspRefiner:
 
     def __init__(self, robot: Robot, surface: ObjectSurface) -> None:
         self._surface = surface
+        self._middle = surface.points.mean(axis=0)  # evenly sampled: that of a hollow object
         self._hand = HandModel(robot)
         self._clearance = Clearance(self._hand, surface)
         self._optimizer = GraspOptimizer(self._hand, self._clearance)
@@ -83,7 +100,11 @@ class GraspRefiner:
         rotation that is none.
         """
         hand = self._hand
-        touching = self._close(self._push_out(checked(hand, configuration)))
+        rough = checked(hand, configuration)
+        clear = self._adjust(rough)
+        if self._clearance.penetration(clear) > MOST_PENETRATION_M:
+            clear = self._adjust(self._withdraw(rough))
+        touching = self._close(clear, rough.joints)
         state = hand(touching.joints)
         presses = self._presses(state, touching)
         joints, unbalanced = touching.joints, np.inf
@@ -92,6 +113,7 @@ class GraspRefiner:
             joints, unbalanced = pressing.joints, pressing.unbalanced
         gaps = self._finger_gaps(touching)
         touched = {part_of_link(link) for link in presses} & set(FINGERS)
+        contacts = link_contacts(hand, state, touching, self._surface, self._proximity)
         opened, approach_penetration = self._open(touching)
         open_gaps = self._finger_gaps(opened)
         return RobotGrasp(
@@ -108,14 +130,45 @@ class GraspRefiner:
             penetration=self._clearance.penetration(touching),
             approach_penetration=approach_penetration,
             opening=min((open_gaps[finger] for finger in touched), default=0.0),
+            withstands=withstood_push(contacts, hand.effort, self._middle),
         )
 
-    def _push_out(self, rough: Configuration) -> Configuration:
-        """The nearest configuration that penetrates nothing, or the least."""
-        if self._clearance.penetration(rough) == 0.0:
-            return rough
+    def refine_best(
+        self, configuration: Configuration, random: np.random.Generator, tries: int = TRIES
+    ) -> RobotGrasp:
+        """The best of the refined grasps of a configuration and of others next to it.
+
+        It ends early with one that withstands ENOUGH_N; the configuration itself comes first. The
+        same state of `random` gives the same grasp. Raises RetargetError as `refine` does.
+        """
+        best = self.refine(configuration)
+        for _ in range(tries - 1):
+            if _worth(best) >= ENOUGH_N:
+                break
+            step = np.concatenate([random.normal(0.0, sigma, n) for sigma, n in NEARBY])
+            best = max(best, self.refine(configuration.moved(step)), key=_worth)
+        return best
+
+    def _withdraw(self, rough: Configuration) -> Configuration:
+        """Fingers opened as far as they are inside the object: they need not go around it."""
+        joints = rough.joints.copy()
+        opens = WITHDRAW_RAD * np.array([*OPENS * 3, *OPENS_THUMB]).reshape(-1, JOINTS_PER_FINGER)
+        lower = np.minimum(joints, np.maximum(self._hand.lower, 0.0)).reshape(opens.shape)
+        for _ in range(WITHDRAWALS):
+            place = Configuration(rough.rotation, rough.position, joints)
+            gaps = self._finger_gaps(place)
+            inside = [gaps[finger] < -WITHDRAWN_M for finger in FINGERS]
+            if not any(inside):
+                break
+            own = joints.reshape(opens.shape)  # a view
+            own[inside] = np.maximum(own - opens, lower)[inside]
+        return Configuration(rough.rotation, rough.position, joints)
+
+    def _adjust(self, rough: Configuration) -> Configuration:
+        """The nearest configuration whose fingertips reach what they look at and that penetrates
+        nothing, or the least."""
         goals = Goals(
-            contacts={},
+            contacts=self._facing(rough),
             palm_contact=None,
             rotation=rough.rotation,
             directions={},
@@ -125,11 +178,28 @@ class GraspRefiner:
         )
         return self._optimizer.solve(Problem(goals, CLEAR), rough, CLEAR_STEPS)[0]
 
-    def _close(self, clear: Configuration) -> Configuration:
-        """Fingers closed until they touch; those that meet nothing stay as they are."""
+    def _facing(self, rough: Configuration) -> dict[str, Contact]:
+        """By finger: the surface that its pad looks at, where some is near."""
+        hand, surface = self._hand, self._surface
+        state = hand(rough.joints)
+        found = {}
+        for finger in FINGERS:
+            pad = rough.rotation @ state.rotations[hand.dome_joints[finger]] @ PAD_DIRECTION
+            offset = surface.points - rough.to_object(hand.dome_centre(state, finger))
+            distance = np.linalg.norm(offset, axis=1)
+            distance[surface.normals @ pad > -FACING] = np.inf
+            nearest = int(distance.argmin())
+            if distance[nearest] < REACH_M:
+                found[finger] = Contact(surface.points[nearest], surface.normals[nearest])
+        return found
+
+    def _close(self, clear: Configuration, wanted: Array) -> Configuration:
+        """Fingers closed until they touch, little beyond joints wanted [16]; those that meet
+        nothing stay as they are."""
         hand = self._hand
         further = np.array([*CLOSING_RAD * 3, *CLOSING_THUMB_RAD])
-        closed = self._closing.close(clear, np.minimum(clear.joints + further, hand.upper))
+        end = np.minimum(np.maximum(clear.joints, wanted) + further, hand.upper)
+        closed = self._closing.close(clear, end)
         joints = closed.configuration.joints.copy()
         for i, finger in enumerate(FINGERS):
             if finger not in closed.touching:
@@ -196,6 +266,12 @@ class GraspRefiner:
             finger: float(min(gap for gap, part in zip(gaps, parts, strict=True) if part == finger))
             for finger in FINGERS
         }
+
+
+def _worth(grasp: RobotGrasp) -> float:
+    """What a grasp withstands (N); below zero for one that penetrates."""
+    deep = max(grasp.penetration, grasp.approach_penetration)
+    return -deep if deep > MOST_PENETRATION_M else min(grasp.withstands, ENOUGH_N)
 
 
 def checked(hand: HandModel, configuration: Configuration) -> Configuration:

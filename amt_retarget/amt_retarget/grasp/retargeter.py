@@ -85,6 +85,9 @@ class RobotGrasp:
     """The same on the straight way from the pre-grasp to the grasp."""
     opening: float
     """Least distance of a touching finger's tip from the object at the pre-grasp (m)."""
+    withstands: float = np.nan
+    """Push at the object's middle, from any of six sides, that contacts and motors could balance
+    (N, see `holding.py`); NaN where it was not looked for."""
 
     @property
     def reached(self) -> bool:

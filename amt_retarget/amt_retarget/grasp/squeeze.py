@@ -107,7 +107,7 @@ def balanced_forces(points: Array, normals: Array) -> Array:
     except ImportError as error:
         raise RetargetError("The grasp solver needs daqp: pip install daqp") from error
     count = len(points)
-    frames = np.stack([_contact_axes(normal) for normal in normals])
+    frames = np.stack([contact_axes(normal) for normal in normals])
     middle = points.mean(axis=0)
     # Columns: normal force, then two tangential ones, of each contact.
     wrench = np.concatenate(
@@ -143,7 +143,7 @@ def balanced_forces(points: Array, normals: Array) -> Array:
     return np.einsum("nij,nj->ni", frames, np.asarray(forces).reshape(count, 3))
 
 
-def _contact_axes(normal: Array) -> Array:
+def contact_axes(normal: Array) -> Array:
     """Columns [3, 3]: into the object, and two along its surface."""
     aside = np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))])
     aside /= np.linalg.norm(aside)

@@ -47,9 +47,9 @@ class ObjectTrials:
             robot, TrialObject.from_mesh(one.vertices.astype(float), one.faces.astype(np.int64))
         )
 
-    def refine(self, rough: Configuration) -> RobotGrasp:
-        """See `GraspRefiner`."""
-        return self._refiner.refine(rough)
+    def refine(self, rough: Configuration, random: np.random.Generator) -> RobotGrasp:
+        """See `GraspRefiner.refine_best`."""
+        return self._refiner.refine_best(rough, random)
 
     def baseline(self, method: str, count: int, seed: int) -> list[RobotGrasp]:
         """The scripted grasp, or `count` random ones; both touch already."""
@@ -129,8 +129,9 @@ def try_method(
         steps = FEW if method == FEW_STEPS else STEPS
         proposals = predictor.sample(cloud_of(one), instruction, count, seed, steps)
         drawn_at = perf_counter()
+        random = np.random.default_rng([seed, 3, *f"{one.name} {part}".encode()])
         grasps = [
-            trials.refine(Configuration(each.rotation, each.position, each.joints))
+            trials.refine(Configuration(each.rotation, each.position, each.joints), random)
             for each in proposals
         ]
         refined_at = perf_counter()

@@ -7,13 +7,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from amt_perception.command_line import OneSentenceParser, positive
-from amt_perception.errors import AmtError
 from amt_perception.grasp.predictor import GUIDANCE, STEPS
+from amt_perception.grasp.weights import SHIPPED_GRASP_CHECKPOINT
 from amt_perception.model.config import DEVICES
 
 DESCRIPTION = """Say what to do with an object and get grasps for it: prints a ranked table, and
 writes pictures and the grasps. Without ROS."""
-TRAIN = "python -m amt_training.train experiment=functional_grasp"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ def parse(arguments: list[str] | None) -> Options:
     add("--num", type=_count, default=8, help="of grasps (default: %(default)s)")
     add("--seed", type=int, default=0, help="another seed draws other grasps")
     add("--out", type=Path, default=Path("out/grasps"), help="folder (default: %(default)s)")
-    add("--checkpoint", type=Path, help="weights of a trained grasp model")
+    text = "weights of a trained grasp model (default: the small one of this package)"
+    add("--checkpoint", type=Path, default=SHIPPED_GRASP_CHECKPOINT, metavar="FILE", help=text)
     add("--steps", type=_count, default=STEPS, help="of the flow (default: %(default)s)")
     text = "above 1: follow the instruction harder (default: %(default)s)"
     add("--guidance", type=positive, default=GUIDANCE, help=text)
@@ -51,11 +51,6 @@ def parse(arguments: list[str] | None) -> Options:
     text = "try every grasp in MuJoCo: squeeze, and push from six sides"
     add("--trial", action="store_true", help=text)
     given = parser.parse_args(arguments)
-    if given.checkpoint is None:
-        raise AmtError(
-            "the grasp model ships without weights: give --checkpoint with a file that "
-            f"'{TRAIN}' has written"
-        )
     return Options(**{item.name: getattr(given, item.name) for item in fields(Options)})
 
 

@@ -13,7 +13,7 @@ from amt_perception.grasp.object_input import ObjectCloud
 from amt_perception.grasp.predictor import GraspProposal
 from amt_retarget.errors import RetargetError
 from amt_retarget.grasp.configuration import Configuration
-from amt_retarget.grasp.refine import GraspRefiner
+from amt_retarget.grasp.refine import MOST_PENETRATION_M, GraspRefiner
 from amt_retarget.grasp.retargeter import GraspRetargeter, RobotGrasp
 from amt_retarget.grasp.surface import ObjectSurface
 from amt_retarget.grasp.touch import grasp_by_distance
@@ -21,6 +21,8 @@ from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.robot.robot import Robot
 from amt_retarget.simulation.grasp_trial import GraspTrial, TrialObject, TrialResult
 
+HOLDS_N = 3.0
+"""What a grasp that should hold withstands: see `amt_retarget.grasp.holding`."""
 ARM = "ur5e"
 """Any: the hand is all that counts here."""
 BY_NAME = ("contacts", "contact_errors")
@@ -32,12 +34,26 @@ def load_robot(side: str) -> Robot:
     return Robot.load(ARM, side)
 
 
-def refined(robot: Robot, cloud: ObjectCloud, proposals: list[GraspProposal]) -> list[RobotGrasp]:
-    """Each proposal pushed out of the object and closed until it touches, in the object frame."""
+def refined(
+    robot: Robot, cloud: ObjectCloud, proposals: list[GraspProposal], count: int
+) -> list[tuple[GraspProposal, RobotGrasp]]:
+    """The first `count` proposals that should hold, made to touch; then others to fill up.
+
+    Each becomes the best grasp that `GraspRefiner` finds near it. It should hold when statics let
+    it withstand HOLDS_N and nothing penetrates. Deterministic.
+    """
     refiner = GraspRefiner(robot, surface_of(cloud))
-    return [
-        refiner.refine(Configuration(one.rotation, one.position, one.joints)) for one in proposals
-    ]
+    random = np.random.default_rng(0)
+    good: list[tuple[GraspProposal, RobotGrasp]] = []
+    rest: list[tuple[GraspProposal, RobotGrasp]] = []
+    for one in proposals:
+        grasp = refiner.refine_best(Configuration(one.rotation, one.position, one.joints), random)
+        holds = grasp.withstands >= HOLDS_N and grasp.penetration <= MOST_PENETRATION_M
+        (good if holds else rest).append((one, grasp))
+        if len(good) == count:
+            break
+    rest.sort(key=lambda pair: -pair[1].withstands)
+    return (good + rest)[:count]
 
 
 def imitated(robot: Robot, cloud: ObjectCloud, hands: list[np.ndarray]) -> list[RobotGrasp | None]:

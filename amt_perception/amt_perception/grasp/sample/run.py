@@ -34,7 +34,7 @@ def run(options: Options) -> None:
     proposals = predictor.sample(
         cloud,
         options.instruction,
-        options.num,
+        predictor.drawn(options.num),
         options.seed,
         options.steps,
         options.guidance,
@@ -48,7 +48,7 @@ def run(options: Options) -> None:
         if predictor.config.hand == "mano":
             tiles = _person(cloud, proposals, side, options.trial, folder)
         else:
-            tiles = _robot(cloud, proposals, side, options.trial, folder)
+            tiles = _robot(cloud, proposals, side, options, folder)
         for rank, tile in enumerate(tiles, start=1):
             draw_tile(folder / f"grasp_{rank}.png", tile, heading)
         contact = draw_contact(cloud, predictor.contact_map(cloud, options.instruction))
@@ -84,14 +84,19 @@ def _person(
 
 
 def _robot(
-    cloud: ObjectCloud, proposals: list[GraspProposal], side: Side, trial: bool, folder: Path
+    cloud: ObjectCloud,
+    proposals: list[GraspProposal],
+    side: Side,
+    options: Options,
+    folder: Path,
 ) -> list[Tile]:
-    """Grasps of the Allegro hand, made to touch."""
+    """Grasps of the Allegro hand, made to touch; those that should hold come first."""
     from amt_perception.grasp.sample.robot_grasps import load_robot, refined
 
     robot = load_robot(side.name.lower())
-    grasps = refined(robot, cloud, proposals)
-    return _try_and_draw(cloud, proposals, robot, grasps, trial, folder)
+    pairs = refined(robot, cloud, proposals, options.num)
+    chosen, grasps = [one for one, _ in pairs], [grasp for _, grasp in pairs]
+    return _try_and_draw(cloud, chosen, robot, grasps, options.trial, folder)
 
 
 def _try_and_draw(
@@ -107,7 +112,7 @@ def _try_and_draw(
     from amt_perception.grasp.sample.robot_pictures import RobotPictures
 
     results = tried(robot, cloud, grasps) if trial else [None] * len(grasps)
-    columns = ("rank", "score", "touches", "penetration", "links", "unbalanced")
+    columns = ("rank", "score", "touches", "penetration", "links", "withstands")
     print(ROBOT_LINE.format(*columns, "trial" if trial else "").rstrip())
     tiles = []
     with RobotPictures(robot, cloud) as pictures:
@@ -119,11 +124,11 @@ def _try_and_draw(
                 tiles.append(Tile([], f"{rank}: score {score}", "no finger touches", held=False))
                 continue
             depth, links = f"{1000 * grasp.penetration:.1f} mm", len(grasp.contacts)
-            unbalanced = f"{grasp.unbalanced:.2f}" if links else "-"
+            withstands = "-" if np.isnan(grasp.withstands) else f"{grasp.withstands:.1f} N"
             outcome, held = "", None
             if result is not None:
                 outcome, held = result.reason or "held", result.held
-            row = (rank, score, _touched(grasp), depth, links, unbalanced, outcome)
+            row = (rank, score, _touched(grasp), depth, links, withstands, outcome)
             print(ROBOT_LINE.format(*row).rstrip())
             title = f"{rank}: {outcome or f'score {score}'}"
             caption = f"{links} links touch, {depth} deep"
