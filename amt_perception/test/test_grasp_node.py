@@ -27,6 +27,7 @@ from amt_perception.ros.cloud_messages import cloud_points  # noqa: E402
 from amt_retarget.robot.robot import Robot  # noqa: E402
 from amt_retarget.ros import topics  # noqa: E402
 from amt_retarget.ros.grasp_messages import hand_grasp  # noqa: E402
+from amt_retarget.ros.lifetime import NodeFailureError  # noqa: E402
 
 WAIT_S = 60.0
 TINY = GraspConfig(
@@ -101,12 +102,9 @@ def cloud_message(points: np.ndarray, normals: np.ndarray) -> PointCloud2:
     return message
 
 
-def test_without_weights_every_request_is_refused(start: Callable[..., tuple], tmp_path: Path):
-    BOX.export(tmp_path / "box.obj")
-    ask, published = start()
-    answer = ask(mesh=str(tmp_path / "box.obj"))
-    assert not answer.success and "checkpoint" in answer.message
-    assert not answer.grasps.grasps and not published
+def test_missing_weights_end_it_with_one_sentence(start: Callable[..., tuple]):
+    with pytest.raises(NodeFailureError, match="no checkpoint nowhere"):
+        start(checkpoint="nowhere.safetensors")
 
 
 def test_grasps_of_a_mesh_and_of_a_cloud(

@@ -42,6 +42,7 @@ def main() -> None:
     add("--set", type=Path, metavar="FOLDER", help="of python -m amt_training.functional generate")
     add("--data", type=Path, metavar="FOLDER", help="with meshes/")
     add("--seeds", type=int, default=Plan.seeds, metavar="N", help="sets of grasps (5)")
+    add("--grasps", type=int, default=Plan.grasps, metavar="N", help="in each set (8)")
     add("--objects", type=int, default=Plan.objects, metavar="N", help="of each family (4)")
     add("--processes", type=int, default=1, metavar="N", help="for the trials (1)")
     add("--out", type=Path, default=Path("out/grasp"), metavar="FOLDER", help="of the trials")
@@ -73,7 +74,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             print(f"{name}: {result.held} of {len(result.reasons)} hold")
     evaluation = None
     if options.set is not None:
-        plan = Plan(options.checkpoint, options.set, seeds=options.seeds, objects=options.objects)
+        plan = Plan(
+            options.checkpoint, options.set, seeds=options.seeds, grasps=options.grasps,
+            objects=options.objects,
+        )  # fmt: skip
         evaluation = evaluate(plan, options.out, options.processes)
         with atomic_write(options.docs / SUCCESS) as temporary:
             plot(temporary, evaluation)
@@ -88,7 +92,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "command": "python -m benchmarks.functional_grasp --checkpoint FILE"
         + (" --set FOLDER" if options.set else "")
         + (" --data FOLDER" if options.data else "")
-        + f" --seeds {options.seeds} --objects {options.objects}",
+        + f" --seeds {options.seeds} --grasps {options.grasps} --objects {options.objects}",
         "commit": provenance.commit(),
         "machine": provenance.machine(),
         "evaluation": evaluation,

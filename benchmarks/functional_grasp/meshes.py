@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import mujoco
 
 MESHES = {
-    "mug": "hold the mug by its handle",
+    "mug": "pick the mug up by its body",
     "cup_vhacd": "hold the cup",
     "banana": "hold the banana",
     "ycb_006_mustard_bottle": "hold the bottle",

@@ -74,8 +74,8 @@ class GraspConfig(Config):
     """The source document's design (`document.py`): one language vector, the mean over all tokens,
     is added to the points, and the flow sees the object as one pooled vector."""
     allegro_grip: tuple[float, float, float] = (0.075, 0.02, 0.02)
-    """[3] in palm_link (m) where the right hand's contacts are on average. A grasp's position in the
-    scaled space is that of this point, which is at the object however the palm is turned."""
+    """[3] in palm_link (m) where the right hand's contacts are on average. A grasp's position in
+    the scaled space is that of this point, which is at the object however the palm is turned."""
     allegro_lower: tuple[float, ...] = tuple(lower for lower, _ in _ALLEGRO)
     """[16] in the project's order of joints (rad)."""
     allegro_upper: tuple[float, ...] = tuple(upper for _, upper in _ALLEGRO)
