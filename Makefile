@@ -4,7 +4,7 @@
 # make bench-retarget   retargeting against the libraries in use, with plots and videos
 # make bench-model      parameters, GFLOP and latency of the AMT model, on a GPU where there is one
 # make bench-small      what the shipped checkpoint is worth: docs/results/small.md   (DATA=folder with videos/)
-# make bench-grasp      what the functional grasp model is worth: docs/results/grasp.md   (CHECKPOINT=file SET=folder DATA=folder with meshes/)
+# make bench-grasp      what the functional grasp model is worth: docs/results/grasp.md   (SET=folder DATA=folder with meshes/ CHECKPOINT=file)
 # make bench-training   the data path and the training step; on a GPU where there is one
 # make check  ruff and mypy
 
@@ -39,7 +39,7 @@ bench-small: setup
 	@$(RUN) benchmarks.small $(if $(DATA),--data "$(DATA)")
 
 bench-grasp: setup
-	@$(RUN) benchmarks.functional_grasp --checkpoint "$(CHECKPOINT)" \
+	@$(RUN) benchmarks.functional_grasp $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") \
 		$(if $(SET),--set "$(SET)") $(if $(DATA),--data "$(DATA)")
 
 bench-training: setup

@@ -1,6 +1,6 @@
 """What the functional grasp model is worth: on held-out families, and on meshes of real objects.
 
-    python -m benchmarks.functional_grasp --checkpoint FILE [--set FOLDER] [--data FOLDER]
+    python -m benchmarks.functional_grasp [--checkpoint FILE] [--set FOLDER] [--data FOLDER]
 
 Without --set the held-out families are left out, without --data the meshes. Writes grasp.json and
 grasp.md into DOCS/results and pictures into DOCS. A run that was stopped goes on where it was.
@@ -16,6 +16,7 @@ from typing import Any
 
 from amt_perception.errors import AmtError
 from amt_perception.grasp.predictor import GraspPredictor
+from amt_perception.grasp.weights import SHIPPED_GRASP_CHECKPOINT
 from amt_perception.output.files import atomic_write
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.robot import Robot
@@ -38,7 +39,8 @@ def main() -> None:
         prog="python -m benchmarks.functional_grasp", description=(__doc__ or "").splitlines()[0]
     )
     add = parser.add_argument
-    add("--checkpoint", type=Path, required=True, metavar="FILE", help="ema.safetensors of a run")
+    text = "ema.safetensors of a run (default: the model that comes with the package)"
+    add("--checkpoint", type=Path, default=SHIPPED_GRASP_CHECKPOINT, metavar="FILE", help=text)
     add("--set", type=Path, metavar="FOLDER", help="of python -m amt_training.functional generate")
     add("--data", type=Path, metavar="FOLDER", help="with meshes/")
     add("--seeds", type=int, default=Plan.seeds, metavar="N", help="sets of grasps (5)")
@@ -89,7 +91,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "instructions": MESHES,
         "reasons": reasons,
         "checkpoint_sha256": provenance.sha256(options.checkpoint),
-        "command": "python -m benchmarks.functional_grasp --checkpoint FILE"
+        "command": "python -m benchmarks.functional_grasp"
         + (" --set FOLDER" if options.set else "")
         + (" --data FOLDER" if options.data else "")
         + f" --seeds {options.seeds} --grasps {options.grasps} --objects {options.objects}",
