@@ -98,6 +98,7 @@ def cube(size: float) -> str:
         ("flat.obj", "v 0 0 0\nv .1 0 .1\nv 0 .1 .1\nv .1 .1 .2\nf 1 2 3\nf 2 4 3\n", "is flat"),
         ("metres.obj", cube(3.0), r"3 x 3 x 3 m .* metres"),
         ("millimetres.obj", cube(80.0), r"80 x 80 x 80 m .* by 0.001"),
+        ("tiny.obj", cube(0.003), r"0.003 x 0.003 x 0.003 m .* by 1000"),
         ("tiny.obj", cube(0.003), r"0.003 x 0.003 x 0.003 m"),
         ("few.xyz", "0 0 0\n0 0 0.1\n0 0.1 0\n0.1 0 0\n", r"shape \(4, 3\).* at least 1024"),
     ],
