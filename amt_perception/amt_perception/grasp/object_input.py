@@ -192,8 +192,8 @@ def _check_points(name: str, points: np.ndarray) -> None:
     extents = np.ptp(points, axis=0)
     if not SMALLEST_M <= extents.max() <= LARGEST_M:
         size = " x ".join(f"{value:.4g}" for value in extents)
-        large = extents.max() > LARGEST_M
-        hint = "one in millimetres by 0.001" if large else "one that is 1000 times too small by 1000"
+        too_large = extents.max() > LARGEST_M
+        hint = "one in millimetres by 0.001" if too_large else "one that is too small, say by 1000"
         raise AmtError(
             f"{name} is {size} m large, and a hand holds things of {SMALLEST_M} to {LARGEST_M} m; "
             f"meshes are in metres, so scale {hint}"
