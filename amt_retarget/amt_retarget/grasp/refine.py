@@ -37,6 +37,7 @@ ROTATION_LENGTH_M = 0.05
 WITHDRAW_RAD, WITHDRAWALS = 0.1, 10
 """A finger that is inside the object opens by so much, up to so many times."""
 WITHDRAWN_M = 0.001
+"""A finger that is less deep is left to the optimizer."""
 CLOSING_RAD = (0.0, 0.5, 0.5, 0.5)
 CLOSING_THUMB_RAD = (0.0, 0.0, 0.5, 0.5)
 """Most that joints of a finger and of the thumb close beyond the rough grasp, after it was pushed
@@ -68,7 +69,9 @@ NEARBY = ((0.006, 3), (0.1, 3), (0.08, 16))
 """Standard deviations of the palm's place (m) and rotation and of the joints (rad), and how many
 numbers each has: what is tried besides a rough grasp."""
 ENOUGH_N = 6.0
+"""What withstands so much is not improved any further."""
 MOST_PENETRATION_M = 0.002
+"""A grasp that penetrates more is worth nothing."""
 
 
 class GraspRefiner:
