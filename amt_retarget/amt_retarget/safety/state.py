@@ -38,6 +38,12 @@ class Reason(IntFlag):
     INPUT_JUMPED = 1024
     TARGET_UNREACHABLE = 2048
     GRASP_STOPPED = 4096
+    HAND_LOST = 8192
+    DEADMAN_RELEASED = 16384
+    EMERGENCY_STOP = 32768
+    ROBOT_STOPPED = 65536
+    ROBOT_NOT_FOLLOWING = 131072
+    CLOCK_JUMPED = 262144
 
     @property
     def text(self) -> str:
@@ -51,7 +57,7 @@ _TEXTS = {
     Reason.INPUT_NOT_FINITE: "the hand's joints are not finite or do not make a hand",
     Reason.LOW_CONFIDENCE: "the hand's confidence is too low",
     Reason.WRONG_SIDE: "the hand is not on the expected side",
-    Reason.NOT_ENABLED: "the operator has not enabled motion",
+    Reason.NOT_ENABLED: "the operator has not armed it (service amt/set_enabled)",
     Reason.JOINT_STATE_MISSING: "the robot's joint states are missing or old",
     Reason.TRANSFORM_MISSING: "the transform from the camera to the robot base is missing",
     Reason.SOLVER_FAILED: "the solver found no solution",
@@ -59,6 +65,12 @@ _TEXTS = {
     Reason.INPUT_JUMPED: "the hand was suddenly somewhere else",
     Reason.TARGET_UNREACHABLE: "the arm cannot reach where the hand is",
     Reason.GRASP_STOPPED: "the grasp has been stopped",
+    Reason.HAND_LOST: "no hand is seen",
+    Reason.DEADMAN_RELEASED: "the deadman switch is released (topic amt/enable)",
+    Reason.EMERGENCY_STOP: "the emergency stop is pressed (topic amt/emergency_stop)",
+    Reason.ROBOT_STOPPED: "the robot has stopped itself: its program does not run, or at speed 0",
+    Reason.ROBOT_NOT_FOLLOWING: "the robot's joints are not where they were sent",
+    Reason.CLOCK_JUMPED: "the images' stamps jumped, or lie in the future",
 }
 
 NO_REASON = Reason(0)
