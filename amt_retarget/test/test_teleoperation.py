@@ -66,7 +66,7 @@ class World:
     def show(self, stamp: float | None = None, broken: bool = False) -> None:
         """One hand that moves to and fro and closes."""
         time = self.clock.now - self.start
-        joints = self.hand(0.4 + 0.4 * np.sin(2 * time)) + [0.5, 0.1 * np.sin(time), 0.4]
+        joints = self.hand(0.4 + 0.4 * np.sin(2 * time)) + np.array([0.5, 0.1 * np.sin(time), 0.4])
         joints = joints + self.offset
         if broken:
             joints[3] = np.nan
@@ -305,7 +305,7 @@ def test_speed_scaling_slows_down(world):
         world.control.speed_scaling = share
         world.run(0.3)
         count = len(world.sent)
-        world.offset = world.offset + [0.0, 0.2, 0.0]
+        world.offset = world.offset + np.array([0.0, 0.2, 0.0])
         world.run(0.5)
         speeds = np.abs(np.diff(np.array(world.sent[count:]), axis=0)) / PERIOD_S
         allowed = share * world.control.retargeter.limits.velocity
