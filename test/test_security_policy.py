@@ -15,9 +15,13 @@ import amt_perception
 from amt_perception.nodes.grasp_node import GraspNode
 from amt_perception.nodes.perception_node import PerceptionNode
 from amt_perception.nodes.video_node import VideoNode
+from amt_perception.pipeline.arguments import complete
+from amt_perception.pipeline.table import processes
 from amt_retarget.nodes.mujoco_node import MujocoNode
 from amt_retarget.nodes.retarget_node import RetargetNode
 from amt_retarget.nodes.robot_state_node import RobotStateNode
+from amt_retarget.robot.description import HANDS
+from amt_retarget.robot.driver_profiles import ARM_INTERFACES, HAND_INTERFACES
 
 POLICY = Path(amt_perception.__file__).parent / "config" / "sros2_policy.xml"
 DEEDS = {
@@ -38,11 +42,20 @@ BOX = "o box\n" + "".join(
 )  # fmt: skip
 
 NODES: dict[str, tuple[Callable[[], Node], tuple[str, ...]]] = {
-    "video_node": (VideoNode, ("video:=sample camera_pose:=[1.0,0.0,0.5,0.0,0.0,0.0]",)),
-    "perception_node": (PerceptionNode, ("", "compressed:=true")),
+    "video_node": (VideoNode, ("video:=sample",)),
+    "perception_node": (
+        PerceptionNode,
+        ("camera_pose:=[1.0,0.0,0.5,0.0,0.0,0.0]", "compressed:=true"),
+    ),
     "grasp_node": (GraspNode, ("",)),
-    "retarget_node": (RetargetNode, ("command_interface:=jtc", "command_interface:=forward")),
-    "robot_state_node": (RobotStateNode, ("",)),
+    "retarget_node": (
+        RetargetNode,
+        (
+            *(f"command_interface:={arm}" for arm in ARM_INTERFACES),
+            *(f"hand_interface:={one} hand:={hand}" for one in HAND_INTERFACES for hand in HANDS),
+        ),
+    ),
+    "robot_state_node": (RobotStateNode, ("base_pose:=[0.0,0.6,0.0,0.0,0.0,0.0]",)),
     "mujoco_node": (
         MujocoNode,
         ("command_interface:=jtc object_mesh:=BOX", "command_interface:=forward"),
@@ -125,9 +138,13 @@ def permits(rule: Deed, deed: Deed) -> bool:
 
 
 def test_every_process_has_an_enclave() -> None:
-    from amt_perception.pipeline.table import NODES as ENTRIES
-
-    assert {f"/amt/{entry.executable}" for entry in ENTRIES} | {"/amt/operator"} == set(profiles())
+    started = {
+        f"/amt/{process.executable}": set(process.nodes)
+        for composition in ("false", "all")
+        for process in processes(complete({"use_composition": composition, "grasp": "true"}))
+    }
+    allowed = {path: set(nodes) for path, nodes in profiles().items()}
+    assert allowed == started | {"/amt/operator": {"operator"}}
 
 
 def test_the_operator_speaks_to_nodes_that_listen() -> None:
