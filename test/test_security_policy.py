@@ -16,7 +16,7 @@ from amt_perception.nodes.grasp_node import GraspNode
 from amt_perception.nodes.perception_node import PerceptionNode
 from amt_perception.nodes.video_node import VideoNode
 from amt_perception.pipeline.arguments import complete
-from amt_perception.pipeline.table import processes
+from amt_perception.pipeline.table import enclave_words, processes
 from amt_retarget.nodes.mujoco_node import MujocoNode
 from amt_retarget.nodes.retarget_node import RetargetNode
 from amt_retarget.nodes.robot_state_node import RobotStateNode
@@ -138,11 +138,13 @@ def permits(rule: Deed, deed: Deed) -> bool:
 
 
 def test_every_process_has_an_enclave() -> None:
-    started = {
-        f"/amt/{process.executable}": set(process.nodes)
-        for composition in ("false", "all")
-        for process in processes(complete({"use_composition": composition, "grasp": "true"}))
-    }
+    started = {}
+    for composition in ("false", "all"):
+        values = complete({"use_composition": composition, "grasp": "true", "enclave": "/amt"})
+        for process in processes(values):
+            option, path = enclave_words(process, values)
+            assert option == "--enclave"
+            started[path] = set(process.nodes)
     allowed = {path: set(nodes) for path, nodes in profiles().items()}
     assert allowed == started | {"/amt/operator": {"operator"}}
 
