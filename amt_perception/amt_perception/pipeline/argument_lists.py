@@ -251,7 +251,7 @@ OPERATION = (
     Argument(
         "enclave",
         "",
-        "SROS2: where the processes' enclaves are, such as /amt for /amt/retarget_node; empty: none",
+        "SROS2: where the processes' enclaves are, as /amt for /amt/retarget_node; empty: none",
     ),
     Argument("params_file", "", "YAML file with ROS parameters; it wins over the arguments"),
     Argument(
