@@ -248,6 +248,11 @@ SIMULATION = (
 
 OPERATION = (
     Argument("namespace", "", "namespace of all nodes"),
+    Argument(
+        "enclave",
+        "",
+        "SROS2: where the processes' enclaves are, as /amt for /amt/retarget_node; empty: none",
+    ),
     Argument("params_file", "", "YAML file with ROS parameters; it wins over the arguments"),
     Argument(
         "record",

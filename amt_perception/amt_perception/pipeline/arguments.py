@@ -94,10 +94,11 @@ def _check_pose(argument: Argument, text: str) -> None:
 
 def _check_names(values: Values) -> None:
     """Raise AmtError for what cannot become part of a name in ROS."""
-    if not re.fullmatch(r"(/?[A-Za-z_]\w*)*/?", values["namespace"], re.ASCII):
-        raise AmtError(
-            f"namespace is '{values['namespace']}'; use letters, digits and _, begin with a letter."
-        )
+    for name in ("namespace", "enclave"):
+        if not re.fullmatch(r"(/?[A-Za-z_]\w*)*/?", values[name], re.ASCII):
+            raise AmtError(
+                f"{name} is '{values[name]}'; use letters, digits and _, begin with a letter."
+            )
     if not re.fullmatch(r"([A-Za-z_][\w/]*)?", values["tf_prefix"].replace(SIDE_WORD, "hand")):
         raise AmtError(
             f"tf_prefix is '{values['tf_prefix']}'; use letters, digits and _, begin with a letter."

@@ -215,6 +215,12 @@ def processes(values: Values) -> list[NodeProcess]:
     return found
 
 
+def enclave_words(process: NodeProcess, values: Values) -> list[str]:
+    """ROS arguments that give a process its own SROS2 enclave, if any is asked for."""
+    folder = values["enclave"].strip("/")
+    return ["--enclave", f"/{folder}/{process.label}"] if folder else []
+
+
 def record_command(values: Values) -> list[str]:
     """The command that writes the bag which `record` asks for."""
     topics = [f"/{values['namespace']}/{topic}" for topic in RECORDED_TOPICS]
