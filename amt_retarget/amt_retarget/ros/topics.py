@@ -62,6 +62,8 @@ RESULT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Who acts on results and commands takes the newest only."""
 KEPT_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 """Who publishes them keeps the last few until they have arrived, so that a recorder loses none."""
+JOINT_STATE_QOS = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
+"""Two drivers report on one topic, each some of the joints: the newest of both must be kept."""
 LATCHED_QOS = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,

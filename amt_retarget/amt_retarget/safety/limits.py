@@ -214,6 +214,14 @@ class CommandGuard:
         self._positions, self._velocities = new, velocities
         return CheckedCommand(not violations, new.copy(), velocities.copy(), tuple(violations))
 
+    def brake(self, dt: float) -> CheckedCommand:
+        """The command [n] that brakes to a standstill, and then stays there, for dt seconds."""
+        assert self._positions is not None
+        self._positions, self._velocities = self.limits.brake(
+            self._positions, self._velocities, dt
+        )
+        return CheckedCommand(True, self._positions.copy(), self._velocities.copy(), ())
+
     def _violations(self, new: np.ndarray, dt: float) -> list[str]:
         limits, last = self.limits, self._positions
         assert last is not None
