@@ -2,9 +2,10 @@
 
 Sources: ros2_controllers: joint_trajectory_controller/src/trajectory.cpp, sample and
 interpolate_between_points (cubic between points with velocities, else linear; the last point is
-held); joint_trajectory_controller.cpp, update (a new trajectory replaces the old one and starts from
-the last desired state, as with interpolate_from_desired_state; time runs with the speed scaling);
-forward_command_controller/src/forward_controllers_base.cpp, update (the last command is held).
+held); joint_trajectory_controller.cpp, update (a new trajectory replaces the old one and starts
+from the last desired state, as with interpolate_from_desired_state; its time runs with the speed
+scaling); forward_command_controller/src/forward_controllers_base.cpp, update (the last command is
+held).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Sources (repository: file, function), as of August 2026:
   controller (allegro_hand_ros2: ros2_controllers.yaml).
 - allegro_hand_ros2_v5: src/allegro_hand_controllers/src/allegro_node_grasp.cpp, setJointCallback.
 
-Where a real driver does not look although a robot comes to harm, the check is stricter, and says so.
+Where a real driver does not look although a robot comes to harm, the check does, and says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FLOAT32_EPSILON = float(np.finfo(np.float32).eps)
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A JointTrajectory's content. One entry for each of k points; an empty inner list: not given."""
+    """A JointTrajectory's content: one entry for each of k points; an empty row: not given."""
 
     names: Sequence[str]
     start: float
