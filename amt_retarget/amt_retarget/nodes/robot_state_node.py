@@ -1,7 +1,7 @@
 """Publishes /robot_description and the tf of every robot link, as robot_state_publisher does.
 
 robot_state_publisher exists only in a ROS installation; this node lets RViz and Foxglove show the
-robot without one.
+robot without one. Of several robots it also says where each stands.
 """
 
 from __future__ import annotations
@@ -20,14 +20,22 @@ from amt_retarget.robot.driver_profiles import hand_profile
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifetime import run_nodes
+from amt_retarget.ros.static_pose import publish_static_pose
 from amt_retarget.ros.transforms import seconds, transforms_message
 from amt_retarget.safety.measured_joints import MeasuredJoints
 
 PERIOD_S = 0.05
+ROOT = "base_link"
+"""Of the description's links."""
+WORLD = "world"
+"""Frame that several robots stand in."""
 
 
 class RobotStateNode(Node):
-    """Forward kinematics of what the drivers report of their joints, 20 times a second."""
+    """Forward kinematics of what the drivers report of their joints, 20 times a second.
+
+    Links are named as in the description with `frame_prefix` before it, the root `base_frame`.
+    """
 
     def __init__(self) -> None:
         super().__init__("robot_state_node")
@@ -35,6 +43,12 @@ class RobotStateNode(Node):
         hand = str(self.declare_parameter("hand", "right").value)
         hand_interface = str(self.declare_parameter("hand_interface", "v4").value)
         tf_prefix = str(self.declare_parameter("tf_prefix", "").value)
+        self._frame_prefix = str(self.declare_parameter("frame_prefix", "").value)
+        base_frame = self.declare_parameter("base_frame", f"{self._frame_prefix}{ROOT}").value
+        self._base_frame = str(base_frame)
+        publish_static_pose(self, "base_pose", WORLD, self._base_frame)
+        if not self.declare_parameter("publish_robot", True).value:
+            return
         self._robot = Robot.load(arm, hand)
         self._measured = MeasuredJoints(
             self._robot, arm_prefix=tf_prefix, hand_interface=hand_interface
@@ -57,8 +71,14 @@ class RobotStateNode(Node):
         positions = self._measured.positions
         if not np.isfinite(positions).all():
             return
-        poses = self._robot.link_poses(positions)
+        poses = [
+            (self._frame(parent), self._frame(link), rotation, position)
+            for parent, link, rotation, position in self._robot.link_poses(positions)
+        ]
         self._transforms.publish(transforms_message(poses, self.get_clock().now().to_msg()))
+
+    def _frame(self, link: str) -> str:
+        return self._base_frame if link == ROOT else self._frame_prefix + link
 
 
 def main() -> int:
