@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from amt_msgs.msg import HandPose, HandPoseArray
@@ -14,6 +17,7 @@ from rclpy.event_handler import (
     QoSRequestedDeadlineMissedInfo,
     SubscriptionEventCallbacks,
 )
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64
@@ -25,6 +29,7 @@ from amt_retarget.retarget.solver import Retargeter
 from amt_retarget.retarget.teleoperation import Cycle, Teleoperation
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
+from amt_retarget.ros.command_loop import CommandLoop
 from amt_retarget.ros.drivers import DriverPublishers
 from amt_retarget.ros.grasp_execution import GraspExecution
 from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
@@ -38,6 +43,9 @@ from amt_retarget.safety.operator import Operator
 from amt_retarget.safety.state import NO_REASON, Reason
 from amt_retarget.safety.watchdog import InputWatchdog
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 STATUS_PERIOD_S = 0.04
 DIAGNOSTICS_PERIOD_S = 1.0
 BRAKE_S = 1.5
@@ -47,8 +55,8 @@ BRAKE_S = 1.5
 class RetargetNode(SelfStartingLifecycleNode):
     """Follows the person's hand while everything is in order, and brakes and holds otherwise.
 
-    All decisions are Teleoperation's. This node runs its cycle on a steady timer, which is the only
-    place where commands are sent, and tells it what comes in by topic and service. Stamps of
+    All decisions are Teleoperation's. A thread of its own runs its cycle, the only place where
+    commands are sent; what comes in by topic and service is told to it under a lock. Stamps of
     commands that follow a hand are those of their image.
     """
 
@@ -60,6 +68,8 @@ class RetargetNode(SelfStartingLifecycleNode):
         self.add_post_set_parameters_callback(lambda changes: self._apply_parameters())
         self._transforms = TransformTree(self)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # also where time is simulated
+        self._lock = threading.RLock()
+        self._loop: CommandLoop | None = None
         self.start()
 
     def configure(self) -> None:
@@ -101,7 +111,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._solve_time = self._total_time = 0.0
         self._shown: tuple[int, int] | None = None
         qos, latched = topics.RESULT_QOS, topics.LATCHED_QOS
-        create = self.create_subscription
+        create = self._subscribe
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
         self._active = [
             create(JointState, topics.JOINT_STATES, self._on_joint_state, topics.JOINT_STATE_QOS),
@@ -111,20 +121,46 @@ class RetargetNode(SelfStartingLifecycleNode):
             create(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos),
             create(
                 Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, latched,
-                event_callbacks=quiet,
+                quiet,
             ),
             create(Float64, topics.SPEED_SCALING, self._on_speed_scaling, qos),
             create(Bool, topics.PROGRAM_RUNNING, self._on_program_running, latched),
         ]  # fmt: skip
-        self._service = self.create_service(SetBool, topics.SET_ENABLED, self._on_set_enabled)
-        self._grasps.start(self._control, self._brake)
-        self._active_timers = [
-            self.create_timer(self._period_s, self._on_cycle, clock=self._steady),
-            self.create_timer(DIAGNOSTICS_PERIOD_S, self._on_diagnostics, clock=self._steady),
-        ]
+        self._service = self.create_service(
+            SetBool, topics.SET_ENABLED, self._locked(self._on_set_enabled)
+        )
+        self._grasps.start(self._control, self._lock, self._brake)
+        self._timer = self.create_timer(
+            DIAGNOSTICS_PERIOD_S, self._on_diagnostics, clock=self._steady
+        )
         self._options.active = True
         self._apply_parameters()
         self._publish_status(Cycle(None))
+        self._loop = CommandLoop(
+            self, self._period_s, self._locked(self._on_cycle),
+            int(self._options.number("realtime_priority")),
+        )  # fmt: skip
+        self._loop.start()
+
+    def _locked(self, callback: Callable[P, T]) -> Callable[P, T]:
+        """The callback, while the commands' thread waits."""
+
+        def call(*arguments: P.args, **more: P.kwargs) -> T:
+            with self._lock:
+                return callback(*arguments, **more)
+
+        return call
+
+    def _subscribe(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[..., None],
+        qos: QoSProfile,
+        events: SubscriptionEventCallbacks | None = None,
+    ) -> Subscription:
+        locked = self._locked(callback)
+        return self.create_subscription(kind, topic, locked, qos, event_callbacks=events)
 
     def _subscribe_hands(self, topic: str, watched: bool) -> Subscription:
         """watched: ask DDS to watch over the publisher, too (see topics.hand_publisher_qos)."""
@@ -133,19 +169,20 @@ class RetargetNode(SelfStartingLifecycleNode):
         lost = self._on_hands_lost
         callbacks = SubscriptionEventCallbacks(deadline=lost, liveliness=lost)
         qos = topics.hand_publisher_qos()
-        return self.create_subscription(
-            HandPoseArray, topic, self._on_hands, qos, event_callbacks=callbacks
-        )
+        return self._subscribe(HandPoseArray, topic, self._on_hands, qos, callbacks)
 
     def deactivate(self) -> None:
-        for timer in self._active_timers:
-            self.destroy_timer(timer)
         self._brake()
+        assert self._loop is not None
+        self._loop.stop()
+        self.destroy_timer(self._timer)
         for subscription in self._active:
             self.destroy_subscription(subscription)
         self.destroy_service(self._service)
         self._grasps.end()
         self._options.active = self._options.engaged = False
+        self._control.leave()
+        self._publish_status(Cycle(None))
 
     def cleanup(self) -> None:
         self._options.configured = False
@@ -222,9 +259,10 @@ class RetargetNode(SelfStartingLifecycleNode):
         if not self._options.active:
             return
         number, robot = self._options.number, self._control
-        if not robot.engaged and self._options.settings() != self._retargeter.settings:
+        if self._options.settings() != self._retargeter.settings and not self._options.engaged:
             self._retargeter = self._build_retargeter()
-            robot.rebuild(self._retargeter)
+            with self._lock:
+                robot.exchange(self._retargeter)
         self._min_confidence = number("min_confidence")
         robot.speed_limit = number("velocity_scale") / self._options.built_velocity_scale
         robot.hands.timeout_s = number("input_timeout_s")
@@ -273,17 +311,21 @@ class RetargetNode(SelfStartingLifecycleNode):
         )
 
     def _on_diagnostics(self) -> None:
-        self._diagnostics.publish(self._control)
+        with self._lock:
+            message = self._diagnostics.message(self._control)
+        self._diagnostics.publish(message)
+
+    def destroy_node(self) -> None:
+        if self._loop is not None:
+            self._loop.stop()
+        super().destroy_node()
 
     def _brake(self) -> None:
-        """Command the robot to a standstill, if it has commands."""
-        robot = self._control
+        """Let the robot come to a standstill, if it has commands, and stay paused."""
+        self._control.paused = True
         deadline = time.monotonic() + BRAKE_S
-        robot.paused = True
-        while not robot.at_rest and time.monotonic() < deadline:
+        while not self._control.at_rest and time.monotonic() < deadline:
             time.sleep(self._period_s)
-            self._on_cycle()
-        robot.paused = False
 
     def _now(self) -> float:
         return self.get_clock().now().nanoseconds * 1e-9

@@ -89,6 +89,7 @@ class Teleoperation:
         self._compensates_latency = compensates_latency
         self._clock = clock
         self._guard = CommandGuard(retargeter.limits)
+        self._next_retargeter: Retargeter | None = None
         self.grasp: GraspMotion | None = None
         self.grasp_stopped = self.paused = False
         self.program_running, self.speed_scaling, self.speed_limit = True, 1.0, 1.0
@@ -101,11 +102,14 @@ class Teleoperation:
         self._stood: tuple[float, np.ndarray]
         self._disengage()
 
-    def rebuild(self, retargeter: Retargeter) -> None:
-        """Take over other settings; only while nothing is sent."""
-        assert not self.engaged
-        self.retargeter = retargeter
-        self._guard = CommandGuard(retargeter.limits)
+    def exchange(self, retargeter: Retargeter) -> None:
+        """Take over other settings, as soon as nothing is sent."""
+        self._next_retargeter = retargeter
+
+    def leave(self) -> None:
+        """Send nothing any more, as before the first cycle."""
+        self._disengage()
+        self.states.reset()
 
     # What comes in.
 
@@ -202,6 +206,9 @@ class Teleoperation:
         self._cycle_time = now
         reasons = self.operator.reasons() | self._robot_reasons() | self._task_reasons()
         if not self.engaged:
+            if self._next_retargeter is not None:
+                self.retargeter, self._next_retargeter = self._next_retargeter, None
+                self._guard = CommandGuard(self.retargeter.limits)
             reasons |= self._moving(now)
             if not reasons and self.states.state != State.FAULT:
                 reasons |= self._engage()
