@@ -125,7 +125,8 @@ def stream(
     publishers = DriverPublishers(node, interface, hand_interface, hand, prefix)
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    start = seconds(node.get_clock().now().to_msg())
+    # Ahead of time: on a busy machine the stamps, one period apart, must not fall into the past.
+    start = seconds(node.get_clock().now().to_msg()) + 60.0
     deadline = time.monotonic() + 10.0
     sent = 0
     while min(len(driver.positions) for driver in drivers) < COMMANDS:
