@@ -15,7 +15,7 @@ import numpy as np
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.grasp_motion import GraspMotion
 from amt_retarget.retarget.solver import DT_RANGE_S, Retargeter, RetargetResult
-from amt_retarget.safety.following import FollowingMonitor
+from amt_retarget.safety.following import FollowingMonitor, StandstillMonitor
 from amt_retarget.safety.limits import CheckedCommand, CommandGuard
 from amt_retarget.safety.measured_joints import MeasuredJoints
 from amt_retarget.safety.operator import Operator
@@ -26,9 +26,6 @@ GAP_S = 0.06
 """After a longer pause between two cycles the robot has begun to stop by itself."""
 AT_REST = 1e-6
 """Of the commanded velocities (rad/s)."""
-STANDS_RAD = 0.02
-"""A robot whose joints have moved by less since STANDS_S ago stands."""
-STANDS_S = 0.1
 READING_RAD = 0.02
 """A joint that reads no farther than this beyond its limit stands at the limit."""
 NEAR_RAD = 0.1
@@ -99,7 +96,7 @@ class Teleoperation:
         self._hand_time = self._aim_time = self._cycle_time = -np.inf
         self._missing = Reason.NO_INPUT_YET
         self._refused = self._aim_reasons = NO_REASON
-        self._stood: tuple[float, np.ndarray]
+        self._standstill = StandstillMonitor()
         self._disengage()
 
     def exchange(self, retargeter: Retargeter) -> None:
@@ -209,7 +206,7 @@ class Teleoperation:
             if self._next_retargeter is not None:
                 self.retargeter, self._next_retargeter = self._next_retargeter, None
                 self._guard = CommandGuard(self.retargeter.limits)
-            reasons |= self._moving(now)
+            reasons |= self._standstill.check(self.measured.positions, now)
             if not reasons and self.states.state != State.FAULT:
                 reasons |= self._engage()
             if not self.engaged:
@@ -277,15 +274,6 @@ class Teleoperation:
             return self._missing or Reason.INPUT_STALE
         return NO_REASON
 
-    def _moving(self, now: float) -> Reason:
-        """Whether the measured robot moves although nobody commands it."""
-        since, positions = self._stood
-        measured = self.measured.positions
-        if not np.abs(measured - positions).max() < STANDS_RAD:
-            self._stood = (now, measured.copy())
-            return Reason.ROBOT_MOVING if np.isfinite(measured).all() else NO_REASON
-        return NO_REASON if now - since > STANDS_S else Reason.ROBOT_MOVING
-
     def _engage(self) -> Reason:
         """Begin to command the robot from where it stands; why not, if so."""
         limits, start = self.retargeter.limits, self.measured.positions.copy()
@@ -312,7 +300,7 @@ class Teleoperation:
     def _disengage(self) -> None:
         self.engaged = False
         self.command = None
-        self._stood = (-np.inf, np.full_like(self.measured.positions, np.nan))
+        self._standstill.reset()
 
     def _enter(self, state: State) -> None:
         if state == State.FAULT:

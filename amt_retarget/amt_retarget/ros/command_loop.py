@@ -22,8 +22,8 @@ class CommandLoop:
     def __init__(
         self, node: Node, period_s: float, call: Callable[[], None], realtime_priority: int = 0
     ) -> None:
-        """realtime_priority: 1 to 99 of SCHED_FIFO, or 0 for none. An error in `call` ends the
-        spinning of the node with that error.
+        """realtime_priority: 1 to 99 of SCHED_FIFO, 0 for none; see check_priority. An error in
+        `call` ends the spinning of the node with that error.
         """
         self._node = node
         self._period_s = period_s
@@ -33,10 +33,8 @@ class CommandLoop:
         self._thread = threading.Thread(target=self._run, name="commands")
 
     def start(self) -> None:
-        """Begin. Raises RetargetError where the system does not allow the priority."""
+        """Begin."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        if self._priority:
-            _check_priority(self._priority)
         self._running = True
         self._thread.start()
 
@@ -68,9 +66,11 @@ class CommandLoop:
             executor.create_task(raise_in_executor)
 
 
-def _check_priority(priority: int) -> None:
-    """Raise RetargetError unless this process may have it; pid 0 is the calling thread."""
-    try:
+def check_priority(priority: int) -> None:
+    """Raise RetargetError unless this process may have a realtime_priority; 0 is always allowed."""
+    if not priority:
+        return
+    try:  # pid 0 is the calling thread
         before = os.sched_getscheduler(0), os.sched_getparam(0)
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
         os.sched_setscheduler(0, *before)
