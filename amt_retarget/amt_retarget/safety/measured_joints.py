@@ -27,8 +27,8 @@ class MeasuredJoints:
         robot: Robot,
         timeout_s: float = 0.05,
         arm_prefix: str = "",
-        clock: Callable[[], float] = time.monotonic,
         hand_interface: str = "v4",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """timeout_s: age at which a joint is missing. arm_prefix: of the arm's names (tf_prefix of
         UR's driver). hand_interface: the hand's driver (robot/driver_profiles.py).
