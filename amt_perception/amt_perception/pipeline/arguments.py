@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from amt_perception.calibration.camera_pose import camera_pose_numbers
 from amt_perception.errors import AmtError
 
 Values = dict[str, str]
@@ -69,8 +70,8 @@ ARGUMENTS = (
     Argument(
         "camera_pose",
         "1.2 0.0 0.55 -1.5708 0.0 1.5708",
-        "x y z (m) roll pitch yaw (rad) of camera_frame in base_frame; empty when another "
-        "node publishes it on /tf",
+        "x y z (m) roll pitch yaw (rad) of camera_frame in base_frame, or the file that "
+        "amt_perception.calibration wrote; empty when another node publishes it on /tf",
     ),
     Argument(
         "hand",
@@ -238,6 +239,7 @@ def complete(given: Values) -> Values:
         if choices and value not in choices:
             raise AmtError(f"{name} is '{value}'; choose one of {', '.join(choices)}.")
     values = {argument.name: argument.default for argument in ARGUMENTS} | given
+    values["camera_pose"] = camera_pose_numbers(values["camera_pose"], values["base_frame"])
     for name in (*NUMBERS, *POSES):
         _check_numbers(name, values[name])
     if not re.fullmatch(r"[1-9]\d?", values["image_queue"]):
