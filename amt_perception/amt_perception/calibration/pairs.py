@@ -21,7 +21,7 @@ and board_in_camera is there for people; a file of other tools may have board_in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +117,20 @@ def save_recording(recording: Recording, path: Path) -> None:
     if recording.board is not None:
         document["board"] = recording.board.as_dict()
     if recording.intrinsics is not None:
-        numbers = asdict(recording.intrinsics)
-        document["intrinsics"] = {**numbers, "distortion": list(numbers["distortion"])}
+        document["intrinsics"] = _intrinsics_document(recording.intrinsics)
     document["pairs"] = [_pair_document(pair) for pair in recording.pairs]
     with atomic_write(path) as temporary:
         temporary.write_text(yaml.safe_dump(document, sort_keys=False, default_flow_style=None))
+
+
+def _intrinsics_document(intrinsics: Intrinsics) -> dict[str, Any]:
+    """Plain numbers: those of a ROS message are numpy's, which YAML does not write."""
+    return {
+        **{name: float(getattr(intrinsics, name)) for name in ("fx", "fy", "cx", "cy")},
+        "width": int(intrinsics.width),
+        "height": int(intrinsics.height),
+        "distortion": [float(value) for value in intrinsics.distortion],
+    }
 
 
 def pose_document(pose: np.ndarray) -> dict[str, list[float]]:

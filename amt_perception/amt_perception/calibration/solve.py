@@ -29,6 +29,9 @@ OUTLIER_CHI2_POSES = float(chi2.ppf(0.99999, 6))
 """Poses of a board are worse seen from the front or from afar, and do not say so."""
 MEDIAN_CHI2 = float(chi2.ppf(0.5, 6))
 MAX_ROUNDS = 10
+ROBUST_STEPS = 30
+MAX_CALLS = 300
+"""Of the residuals. Enough for recordings that can be solved; others end here."""
 BAD_BOARD = 3.0
 """A pair whose corners fit their own best pose this many times worse than usual is left out."""
 
@@ -153,7 +156,10 @@ def _robust_fit(
         predicted = predicted_boards(*_moved(step, x, y), observations.a[good])
         return (pose_difference(observations.b[good], predicted) / sigma).ravel()
 
-    found = least_squares(residuals, np.zeros(12), loss="cauchy", x_scale=np.tile(sigma, 2))
+    steps = np.tile(sigma, 2)
+    found = least_squares(
+        residuals, np.zeros(12), loss="cauchy", x_scale=steps, max_nfev=ROBUST_STEPS
+    )
     return _moved(found.x, x, y)
 
 
@@ -180,7 +186,7 @@ def _fit(
             errors = observations.errors(*_moved(step, *here), lin, kept)
             return np.linalg.solve(lower, errors[..., None]).ravel()
 
-        found = least_squares(residuals, np.zeros(12), method="lm")
+        found = least_squares(residuals, np.zeros(12), method="lm", max_nfev=MAX_CALLS)
         x, y = _moved(found.x, *here)
         errors = (lower @ found.fun.reshape(-1, 6, 1))[..., 0]
         jacobian = lower @ found.jac.reshape(-1, 6, 12)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from amt_perception.calibration.board import BoardSpec
+from amt_perception.calibration.board import BoardSpec, board_image
 from amt_perception.calibration.pairs import Pair, Recording
 from amt_perception.camera.intrinsics import Intrinsics
 
@@ -114,3 +114,37 @@ def result_error(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Rotation (deg) and position (mm) between two poses [4, 4]."""
     turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).magnitude()
     return float(np.degrees(turn)), float(1e3 * np.linalg.norm(found[:3, 3] - truth[:3, 3]))
+
+
+def made_image(
+    spec: BoardSpec, pose: np.ndarray, intrinsics: Intrinsics, grey: int = 128
+) -> np.ndarray:
+    """[H, W, 3] uint8 picture without distortion of a board on white paper before a grey wall."""
+    import cv2
+
+    per_m, margin, fine = 4000.0, 0.01, 2
+    texture = board_image(spec, per_m)
+    border = round(margin * per_m)
+    texture = cv2.copyMakeBorder(
+        texture, border, border, border, border, cv2.BORDER_CONSTANT, value=(255,)
+    )
+    width, height = spec.size_m
+    to_board = np.array(
+        [
+            [1.0 / per_m, 0.0, 0.5 / per_m - margin - 0.5 * width],
+            [0.0, 1.0 / per_m, 0.5 / per_m - margin - 0.5 * height],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    # Drawn twice as fine and averaged; pixel k is the mean of 2k and 2k + 1.
+    finer = np.array([[fine, 0.0, 0.5], [0.0, fine, 0.5], [0.0, 0.0, 1.0]])
+    to_pixels = finer @ intrinsics.matrix @ np.column_stack([pose[:3, :2], pose[:3, 3]])
+    picture = cv2.warpPerspective(
+        texture,
+        to_pixels @ to_board,
+        (fine * intrinsics.width, fine * intrinsics.height),
+        flags=cv2.INTER_AREA,
+        borderValue=(grey,),
+    )
+    small = cv2.resize(picture, (intrinsics.width, intrinsics.height), interpolation=cv2.INTER_AREA)
+    return np.repeat(small[..., None], 3, axis=2)

@@ -38,7 +38,7 @@ from amt_retarget.ros.transforms import TransformTree
 
 LOOK_PERIOD_S = 0.1
 """Looking for the board in every image would be a waste."""
-STALE_S = 0.5
+STALE_S = 1.0
 """A robot whose driver has ended stands still on /tf for ever."""
 REPORT_PERIOD_S = 2.0
 
