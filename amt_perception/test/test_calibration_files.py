@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from amt_perception.calibration.__main__ import main
 from amt_perception.calibration.camera_pose import camera_pose_numbers, read_camera_pose
 from amt_perception.calibration.pairs import load_recording, save_recording
+from amt_perception.calibration.result import tf_command
 from amt_perception.calibration.synthetic import made_recording, result_error
 from amt_perception.errors import AmtError
 from amt_perception.pipeline.arguments import complete, numbers
@@ -111,6 +112,10 @@ def test_result_file(solved):
     assert document["residuals"]["reprojection_px"] > document["noise"]["corner_px"]
     assert len(document["residuals"]["per_pair"]["translation_mm"]) == 12
     assert (folder / "residuals.png").stat().st_size > 10_000
+    x, y, z = document["xyz"]
+    command = tf_command(document)
+    assert f"--x {x:.6f} --y {y:.6f} --z {z:.6f} --qx" in command
+    assert command.endswith("--frame-id base_link --child-frame-id camera_optical_frame")
 
 
 def test_transform_points_from_camera_to_base(solved):

@@ -141,6 +141,15 @@ def warnings(document: dict[str, Any], solution: Solution) -> list[str]:
     return found
 
 
+def tf_command(document: dict[str, Any]) -> str:
+    """The command that puts the pose on /tf_static, for cameras that the pipeline does not open."""
+    names = ("x", "y", "z", "qx", "qy", "qz", "qw")
+    values = [*document["xyz"], *document["quaternion_xyzw"]]
+    pose = " ".join(f"--{name} {value:.6f}" for name, value in zip(names, values, strict=True))
+    frames = f"--frame-id {document['parent_frame']} --child-frame-id {document['camera_frame']}"
+    return f"ros2 run tf2_ros static_transform_publisher {pose} {frames}"
+
+
 def summary(document: dict[str, Any], solution: Solution) -> list[str]:
     """The result in lines for a terminal."""
     uncertainty, residuals, noise = (document[k] for k in ("uncertainty", "residuals", "noise"))
@@ -161,4 +170,5 @@ def summary(document: dict[str, Any], solution: Solution) -> list[str]:
         "  noise that explains them: " + ", ".join(f"{k} {v:.3g}" for k, v in noise.items()),
     ]
     lines += [f"  left out: pair {i}, {why}" for i, why in solution.left_out.items()]
+    lines.append(f"  for /tf: {tf_command(document)}")
     return lines + [f"  warning: {warning}" for warning in warnings(document, solution)]

@@ -29,9 +29,8 @@ OUTLIER_CHI2_POSES = float(chi2.ppf(0.99999, 6))
 """Poses of a board are worse seen from the front or from afar, and do not say so."""
 MEDIAN_CHI2 = float(chi2.ppf(0.5, 6))
 MAX_ROUNDS = 10
-ROBUST_STEPS = 30
-MAX_CALLS = 300
-"""Of the residuals. Enough for recordings that can be solved; others end here."""
+MAX_STEPS = 30
+"""Recordings that can be solved need four to eight; others end here."""
 BAD_BOARD = 3.0
 """A pair whose corners fit their own best pose this many times worse than usual is left out."""
 
@@ -157,9 +156,7 @@ def _robust_fit(
         return (pose_difference(observations.b[good], predicted) / sigma).ravel()
 
     steps = np.tile(sigma, 2)
-    found = least_squares(
-        residuals, np.zeros(12), loss="cauchy", x_scale=steps, max_nfev=ROBUST_STEPS
-    )
+    found = least_squares(residuals, np.zeros(12), loss="cauchy", x_scale=steps, max_nfev=MAX_STEPS)
     return _moved(found.x, x, y)
 
 
@@ -186,7 +183,7 @@ def _fit(
             errors = observations.errors(*_moved(step, *here), lin, kept)
             return np.linalg.solve(lower, errors[..., None]).ravel()
 
-        found = least_squares(residuals, np.zeros(12), method="lm", max_nfev=MAX_CALLS)
+        found = least_squares(residuals, np.zeros(12), method="lm", max_nfev=MAX_STEPS)
         x, y = _moved(found.x, *here)
         errors = (lower @ found.fun.reshape(-1, 6, 1))[..., 0]
         jacobian = lower @ found.jac.reshape(-1, 6, 12)
