@@ -134,8 +134,10 @@ def test_pipeline_takes_the_file(solved):
     given = complete({"camera_pose": str(path)})["camera_pose"]
     np.testing.assert_allclose(numbers(given), read_camera_pose(path), atol=1e-8)
     assert complete({"camera_pose": ""})["camera_pose"] == ""
-    with pytest.raises(AmtError, match="base_frame is base;"):
+    with pytest.raises(AmtError, match="pipeline wants it in base;"):
         complete({"camera_pose": str(path), "base_frame": "base"})
+    with pytest.raises(AmtError, match="pipeline wants it in left_base_link;"):
+        complete({"camera_pose": str(path), "tf_prefix": "left_"})
 
 
 def test_camera_pose_errors(solved, tmp_path):

@@ -121,7 +121,7 @@ def test_wrong_names_are_named(names, message):
 
 
 def test_mistakes_are_named():
-    with pytest.raises(RetargetError, match="allegro_ros2, allegro_urdf"):
+    with pytest.raises(RetargetError, match="allegro_ros2, allegro_ros2_dual"):
         joint_order("allegro", "right")
     with pytest.raises(RetargetError, match="left, right"):
         joint_order("allegro_ros2", "both")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from amt_retarget.errors import RetargetError
-from amt_retarget.safety.limits import CommandGuard, JointLimits
+from amt_retarget.safety.limits import KNOT_GAP_S, CommandGuard, JointLimits
 
 
 def make_limits() -> JointLimits:
@@ -182,3 +182,53 @@ def test_guard_needs_a_start_and_a_time_step():
     guard.start(np.array([0.0, 0.0, 0.2]))
     with pytest.raises(RetargetError, match="time step"):
         guard.check(np.zeros(3), 0.0)
+
+
+def test_the_way_to_a_standstill_keeps_every_limit():
+    """Of random commands that the guard let pass, interpolated cubically as a controller does."""
+    limits, random = make_limits(), np.random.default_rng(1)
+    guard = CommandGuard(limits)
+    positions, velocities = np.array([0.0, 0.0, 0.2]), np.zeros(3)
+    guard.start(positions)
+    lengths = set()
+    for _ in range(500):
+        goal = random.uniform(-4.0, 4.0, 3)
+        dt = random.choice([0.002, 0.008, 0.05])
+        positions, velocities = limits.move_toward(goal, np.zeros(3), positions, velocities, dt)
+        assert guard.check(positions, dt).accepted
+        times, way, moving = limits.stopping_way(positions, velocities)
+        lengths.add(len(times))
+        assert np.all(np.diff(times, prepend=0.0) > 0.0)
+        if len(times) == 0:
+            assert not velocities.any()
+            continue
+        assert not moving[-1].any()
+        p, v = np.vstack([positions, way]), np.vstack([velocities, moving])
+        for k, (start, h) in enumerate(
+            zip([0.0, *times], np.diff(times, prepend=0.0), strict=False)
+        ):
+            s = np.linspace(0.0, 1.0, 9)[:, None]
+            cubic = (
+                (1 + 2 * s) * (1 - s) ** 2 * p[k]
+                + s**2 * (3 - 2 * s) * p[k + 1]
+                + s * (1 - s) * ((1 - s) * v[k] - s * v[k + 1]) * h
+            )
+            braking = np.minimum(start + s * h, np.abs(velocities) / limits.acceleration)
+            exact = positions + velocities * braking
+            exact -= np.copysign(limits.acceleration, velocities) * braking**2 / 2
+            # Two joints that come to rest almost together share a moment.
+            assert np.all(np.abs(cubic - exact) <= limits.acceleration * KNOT_GAP_S**2)
+        assert np.all(way >= limits.lower - 1e-9)
+        assert np.all(way <= limits.upper + 1e-9)
+        assert np.all(np.abs(way[-1] - positions) <= velocities**2 / 2 / limits.acceleration + 1e-9)
+    assert max(lengths) == 3
+
+
+def test_the_way_to_a_standstill_of_some_joints():
+    limits = make_limits()
+    positions, velocities = np.array([0.0, 0.0, 0.2]), np.array([0.5, -5.0, 0.0])
+    times, way, moving = limits.stopping_way(positions, velocities, slice(0, 2))
+    np.testing.assert_allclose(times, [0.05, 0.1])
+    np.testing.assert_allclose(way[-1], [0.5**2 / 10, -(5.0**2) / 200])
+    np.testing.assert_allclose(moving, [[0.25, 0.0], [0.0, 0.0]])
+    assert len(limits.stopping_way(positions, np.zeros(3))[0]) == 0

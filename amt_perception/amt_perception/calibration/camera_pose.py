@@ -43,7 +43,7 @@ def read_result(path: Path) -> tuple[dict[str, Any], np.ndarray]:
 def read_camera_pose(path: Path, base_frame: str | None = None) -> list[float]:
     """x y z (m) roll pitch yaw (rad) of the camera in the base, as the pipeline wants them.
 
-    base_frame: the pipeline's; the file must be of the same, because `base` and `base_link` of a UR
+    base_frame: what the pipeline takes the pose in; the file must be of the same, because `base` and `base_link` of a UR
     look in opposite directions. Raises AmtError for a camera on the arm, whose pose in the base is
     not fixed, and for everything that is wrong with the file.
     """
@@ -56,8 +56,8 @@ def read_camera_pose(path: Path, base_frame: str | None = None) -> list[float]:
         )
     if base_frame is not None and parent != base_frame:
         raise AmtError(
-            f"{path} is the camera's pose in {parent}, but base_frame is {base_frame}; give "
-            f"base_frame:={parent} or calibrate in {base_frame}."
+            f"{path} is the camera's pose in {parent}, but the pipeline wants it in {base_frame}; "
+            f"give base_frame:={parent} or calibrate in {base_frame}."
         )
     return [*map(float, pose[:3, 3]), *map(float, euler(pose))]
 

@@ -60,9 +60,13 @@ def run(arguments: argparse.Namespace) -> None:
             "velocity_scale": "1.0",  # a simulated arm may move as fast as the real one can
             "max_accel": "15.0",
             "image_queue": str(FILE_QUEUE),
+            "input_timeout_s": "0.2",  # nothing can break, and a slow laptop shall move as well
+            "joint_state_timeout_s": "0.5",
             "log_level": "warn",
         }
     )
+    if values["hand"] == "both":
+        raise AmtError("hand is 'both'; the demo shows one robot: choose right or left.")
     if values["video"] == "sample" and values["hand"] == "left":
         values["video"] = "sample-left"
     check_writable(arguments.out)
@@ -132,7 +136,7 @@ def _run_pipeline(
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     kept = ExitStack()
     keep_image = None if clip is None else kept.enter_context(_image_keeper(clip, source))
-    recorder = Recorder(robot.joint_names, keep_image)
+    recorder = Recorder(robot, keep_image)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
 
@@ -183,7 +187,7 @@ def record(
     image. Ctrl-C ends a live source early and well. Raises AmtError when a node dies or does not
     come up.
     """
-    video = [entry for entry in table.entries(pipeline.values) if entry.executable == "video_node"]
+    video = [node for node in table.processes(pipeline.values) if node.executable == "video_node"]
     pipeline.start(without=("video_node",))
     deadline = time.monotonic() + START_TIMEOUT_S
     while not recorder.pipeline_ready:

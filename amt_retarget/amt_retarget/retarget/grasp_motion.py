@@ -77,9 +77,13 @@ class GraspMotion:
         """Seconds that all ways take when nothing holds the robot."""
         return sum(way.duration for way in self._ways)
 
-    def step(self, dt: float) -> Array:
-        """The next command [22] (rad), to be reached in dt seconds."""
-        return self._advance(dt, 1.0)
+    def step(self, dt: float, speed: float = 1.0) -> Array:
+        """The next command [22] (rad), to be reached in dt seconds.
+
+        speed: 0..1, how fast to go along the ways; when it changes, the robot's speed follows
+        within its limits.
+        """
+        return self._advance(dt, speed)
 
     def hold(self, dt: float) -> Array:
         """The same, braking along the way to a standstill and staying there."""

@@ -59,7 +59,7 @@ class Retargeter:
 
     Every command keeps the position, velocity and acceleration limits of the settings relative to
     the one before, whatever the input. Use: `engage` with the robot's measured joints, then either
-    `step` or `hold` in every cycle.
+    `step` or `hold` in every cycle; or, at another rate than the frames', `aim` and `advance`.
     """
 
     def __init__(self, robot: Robot, settings: RetargetSettings | None = None) -> None:
@@ -84,7 +84,8 @@ class Retargeter:
         straight = self.kernel.vectors(np.zeros(arm + hand))
         self._finger_length = float(np.linalg.norm(straight[2]))
         self._limits = self.limits
-        self._goal = robot.home
+        self._goal = self._ahead = robot.home
+        self._targets: Targets | None = None
         self._velocities: np.ndarray = np.zeros(arm + hand)
         self._accelerations: np.ndarray = np.zeros(arm + hand)
         self.reset()
@@ -98,6 +99,7 @@ class Retargeter:
         self._jumps = JumpDetector()
         self._reach = ReachMonitor()
         self._prediction = Prediction()
+        self._targets = None
         self._ramp = 0.0
 
     def engage(self, positions: np.ndarray) -> None:
@@ -120,40 +122,64 @@ class Retargeter:
     def step(
         self, joints_base: np.ndarray, side: int, dt: float, age: float = 0.0
     ) -> RetargetResult:
-        """Follow the hand for dt seconds.
+        """Follow the hand for dt seconds: `aim`, then `advance`, or `hold` with aim's reason.
+
+        For one command a frame. Where commands come more often than frames, call the parts: aim at
+        every frame, advance at every command.
+        """
+        self._checked_positions(dt)
+        reasons = self.aim(joints_base, side, dt, age)
+        return self._hold(dt, reasons) if reasons else self.advance(dt)
+
+    def aim(self, joints_base: np.ndarray, side: int, dt: float, age: float = 0.0) -> Reason:
+        """Find the configuration that meets a hand best; `advance` then makes for it.
 
         joints_base: [21, 3] hand joints in the robot's base frame (m). side: LEFT or RIGHT (values
         of hand_frame.Side); a hand of the other side than the robot's is mirrored (see
-        hand_frame.mirrored). dt: seconds since the command before, 0.001 to 0.2. age: seconds since
+        hand_frame.mirrored). dt: seconds since the frame before, 0.001 to 0.2. age: seconds since
         the hand was there, to be made up for by prediction (smoothing.Prediction); 0 for none.
 
-        Joints that make no hand (not finite, of an impossible size), an unknown side, a wrist that
-        jumps, a wrist target that the arm cannot reach and a failed solve give a `hold` with the
-        reason. Raises RetargetError before `engage` or for another dt, and ValueError for another
-        shape.
+        Returns why the robot must hold instead, if so: joints that make no hand (not finite, of an
+        impossible size), an unknown side, a wrist that jumps, a wrist target that the arm cannot
+        reach, a failed solve. Raises RetargetError before `engage` or for another dt, and
+        ValueError for another shape.
         """
-        positions = self._checked_positions(dt)
+        self._checked_positions(dt)
         if side not in (Side.LEFT, Side.RIGHT):
-            return self._hold(dt, Reason.WRONG_SIDE)
+            return Reason.WRONG_SIDE
         frame = hand_frame(joints_base, Side(side))
         if frame is None:
             self._jumps.unseen(dt)
-            return self._hold(dt, Reason.INPUT_NOT_FINITE)
+            return Reason.INPUT_NOT_FINITE
         if self._jumps.jumped(frame.wrist, dt):
-            return self._hold(dt, Reason.INPUT_JUMPED)
+            return Reason.INPUT_JUMPED
         if self._jumps.moved:
             self._wrist.release()
-        targets = self._targets(frame, Side(side), dt)
+        targets = self._find_targets(frame, Side(side), dt)
         goal = self._inverse_kinematics.solve(self._goal, targets, self._limits, dt)
         if goal is None:
-            return self._hold(dt, Reason.SOLVER_FAILED)
+            return Reason.SOLVER_FAILED
         self._goal = goal
         _, wrist = self.kernel.palm(goal)
         if self._reach.lost(math.dist(wrist, targets.wrist), dt):
-            return self._hold(dt, Reason.TARGET_UNREACHABLE)
+            return Reason.TARGET_UNREACHABLE
         ahead = self._prediction.ahead(goal, dt, age)
+        self._ahead = np.minimum(np.maximum(ahead, self._limits.lower), self._limits.upper)
+        self._targets = targets
+        return NO_REASON
+
+    def advance(self, dt: float, speed: float = 1.0) -> RetargetResult:
+        """The next command, on the way to what was aimed at last; a `hold` when nothing was.
+
+        dt: seconds until it shall be reached, 0.001 to 0.2. speed: 0..1, a share of the velocity
+        limits beside that of the ramp; when it falls, joints slow down within their limits.
+        """
+        positions = self._checked_positions(dt)
+        targets = self._targets
+        if targets is None:
+            return self._hold(dt, NO_REASON)
         reached = self._motion.next(
-            np.minimum(np.maximum(ahead, self._limits.lower), self._limits.upper),
+            self._ahead,
             targets,
             positions,
             self._velocities,
@@ -161,14 +187,14 @@ class Retargeter:
             self._limits,
             self._cutoff,
             dt,
-            self._ramp,
+            self._ramp * speed,
         )
         if reached is None:
             return self._hold(dt, Reason.SOLVER_FAILED)
         self._move(reached, dt)
         self._ramp = self._ramped(dt)
         away = self.kernel.vectors(reached)[:4] - targets.tips
-        return self._result(goal, np.sqrt((away * away).sum(axis=1)), NO_REASON)
+        return self._result(self._goal, np.sqrt((away * away).sum(axis=1)), NO_REASON)
 
     def hold(self, dt: float) -> RetargetResult:
         """Brake within the limits to a standstill and stay there, for dt seconds.
@@ -194,7 +220,7 @@ class Retargeter:
             self._disengage()
         return self._result(reached, np.full(4, np.nan), reasons)
 
-    def _targets(self, frame: HandFrame, side: Side, dt: float) -> Targets:
+    def _find_targets(self, frame: HandFrame, side: Side, dt: float) -> Targets:
         if self.settings.scale is None:
             self._scale = self._scale_estimator.update(frame.finger_length, dt)
         if not self._wrist.anchored:
@@ -226,6 +252,7 @@ class Retargeter:
         self._wrist.release()
         self._goal = np.clip(self._positions, self._limits.lower, self._limits.upper)
         self._prediction = Prediction()
+        self._targets = None
         self._ramp = 0.0
 
     def _ramped(self, dt: float) -> float:

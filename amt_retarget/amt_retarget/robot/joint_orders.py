@@ -6,6 +6,8 @@ here:
 | system            | names                        | order                                     |
 |-------------------|------------------------------|-------------------------------------------|
 | allegro_ros2      | ah_joint00 .. ah_joint33     | thumb, index, middle, ring                |
+| allegro_ros2_dual | ahr_joint00 .., ahl_joint00  | the same, of the right and the left hand  |
+| allegro_v5        | joint_0_0 .. joint_15_0      | index, middle, ring, thumb                |
 | allegro_urdf      | joint_0.0 .. joint_15.0      | as Pinocchio sorts them; right hand:      |
 |                   |                              | index, thumb, middle, ring; left hand:    |
 |                   |                              | ring, thumb, middle, index                |
@@ -15,10 +17,14 @@ here:
 | ur_ros2           | the project's                | base to wrist                             |
 | ur_menagerie      | the project's without _joint | base to wrist                             |
 
-Sources: Wonik's allegro_hand_ros_v4 for ROS 2; Wonik's URDF as in dexsuite/dex-urdf; MuJoCo
-Menagerie (wonik_allegro and universal_robots_ur5e); Universal_Robots_ROS2_Driver. Wonik's URDF
-counts the fingers by place: first comes the one at +y of the palm, which is the index finger of a
-right hand but the ring finger of a left one.
+Sources: Wonik's allegro_hand_ros2 (V4, one hand and two) and allegro_hand_ros2_v5; Wonik's URDF as
+in dexsuite/dex-urdf; MuJoCo Menagerie (wonik_allegro and universal_robots_ur5e);
+Universal_Robots_ROS2_Driver. The URDF of dex-urdf counts the fingers by place: first comes the one
+at +y of the palm, which is the index finger of a right hand but the ring finger of a left one.
+
+The thumb of a left V5 also turns the other way round, and its second joint counts from half a turn
+away: in its URDF (allegro_hand_description_left_A and _B) the axes at zero are opposite to those of
+a left V4, and so are the ranges.
 """
 
 from __future__ import annotations
@@ -51,20 +57,26 @@ class JointOrder:
     """[n] the other system's names."""
     joints: tuple[str, ...]
     """[n] the project's name of each."""
+    signs: tuple[float, ...] | float = 1.0
+    """[n], or one for all: a position there is sign * the project's + offset."""
+    offsets: tuple[float, ...] | float = 0.0
+    """[n], or one for all (rad)."""
 
     def to_project(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Values [..., n] (positions, limits, ...) in this order -> [..., n] in the project's.
+        """Positions [..., n] (rad) in this order -> [..., n] in the project's.
 
         Raises RetargetError for another number of values.
         """
-        return self._checked(values)[..., np.argsort(self._places())]
+        theirs = (self._checked(values) - self.offsets) * self.signs
+        return theirs[..., np.argsort(self._places())]
 
     def from_project(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Values [..., n] in the project's order -> [..., n] in this order.
+        """Positions [..., n] (rad) in the project's order -> [..., n] in this order.
 
         Raises RetargetError for another number of values.
         """
-        return self._checked(values)[..., np.argsort(np.argsort(self._places()))]
+        ours = self._checked(values)[..., np.argsort(np.argsort(self._places()))]
+        return ours * self.signs + self.offsets
 
     def _places(self) -> list[int]:
         return [JOINT_NAMES.index(joint) for joint in self.joints]
@@ -88,7 +100,7 @@ def joint_order(system: str, hand: str) -> JointOrder:
     if system not in systems:
         raise RetargetError(f"unknown joint order {system!r}: choose one of {', '.join(systems)}")
     joints = systems[system]
-    return JointOrder(tuple(joints), tuple(joints.values()))
+    return _order(tuple(joints), tuple(joints.values()), hand)
 
 
 def named_order(names: Sequence[str], hand: str) -> JointOrder:
@@ -114,7 +126,7 @@ def named_order(names: Sequence[str], hand: str) -> JointOrder:
         raise RetargetError(
             f"no value for {', '.join(missing)}: name all joints of the arm, of the hand or of both"
         )
-    return JointOrder(tuple(names), joints)
+    return _order(tuple(names), joints, hand)
 
 
 def project_names(hand: str) -> dict[str, str]:
@@ -123,6 +135,21 @@ def project_names(hand: str) -> dict[str, str]:
     for joints in _systems(hand).values():
         names |= joints
     return names
+
+
+def sign_and_offset(name: str, hand: str) -> tuple[float, float]:
+    """Sign and offset (rad) of another system's joint: its position = sign * ours + offset."""
+    if hand == "left" and name in V5_THUMB:
+        return -1.0, np.pi if name == V5_THUMB[1] else 0.0
+    return 1.0, 0.0
+
+
+V5_THUMB = tuple(f"joint_{place}_0" for place in range(12, 16))
+
+
+def _order(names: tuple[str, ...], joints: tuple[str, ...], hand: str) -> JointOrder:
+    signs, offsets = zip(*(sign_and_offset(name, hand) for name in names), strict=True)
+    return JointOrder(names, joints, signs, offsets)
 
 
 def _systems(hand: str) -> dict[str, dict[str, str]]:
@@ -135,8 +162,13 @@ def _systems(hand: str) -> dict[str, dict[str, str]]:
     first = {finger: 4 * place for place, finger in enumerate((*by_place, "thumb"))}
     # Pinocchio sorts the fingers by the names of their first joints, in which 12 comes before 4.
     by_text = sorted(first, key=lambda finger: str(first[finger]))
+    v4 = {f"{row[f]}{i}": f"{f}_joint_{i}" for f in row for i in range(4)}
     return {
-        "allegro_ros2": {f"{row[f]}{i}": f"{f}_joint_{i}" for f in row for i in range(4)},
+        "allegro_ros2": v4,
+        "allegro_ros2_dual": {
+            name.replace("ah_", f"ah{hand[0]}_"): joint for name, joint in v4.items()
+        },
+        "allegro_v5": {f"joint_{i}_0": joint for i, joint in enumerate(HAND_JOINT_NAMES)},
         "allegro_urdf": {
             f"joint_{first[f] + i}.0": f"{f}_joint_{i}" for f in by_text for i in range(4)
         },

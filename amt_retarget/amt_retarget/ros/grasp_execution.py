@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import RLock
 
-import numpy as np
 from amt_msgs.srv import ExecuteGrasp, StopGrasp
 from rclpy.node import Node
 from rclpy.service import Service
@@ -12,51 +12,28 @@ from rclpy.service import Service
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.grasp_motion import GraspMotion
 from amt_retarget.retarget.grasp_plan import GraspPlanner, Phase
+from amt_retarget.retarget.teleoperation import Teleoperation
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.grasp_messages import hand_grasp
 from amt_retarget.ros.transforms import TransformTree
-from amt_retarget.safety.limits import JointLimits
 
 
 class GraspExecution:
-    """The grasp that the robot executes or holds, if any.
-
-    The node drives it: while `motion` is there, each cycle takes its command from it.
-
-    Attributes:
-        motion: None when no grasp is executed or held.
-        stopped: whether it is to hold where it is.
-    """
+    """The services by which a grasp takes the robot over, and is let go."""
 
     def __init__(
-        self,
-        node: Node,
-        robot: Robot,
-        limits: JointLimits,
-        table_height: float,
-        base_frame: str,
-        transforms: TransformTree,
+        self, node: Node, robot: Robot, base_frame: str, transforms: TransformTree
     ) -> None:
         self._node = node
-        self._hand = robot.hand
-        self._limits = limits
-        self._planner = GraspPlanner(robot, limits, table_height)
+        self._robot = robot
         self._base_frame = base_frame
         self._transforms = transforms
         self._services: list[Service] = []
-        self.motion: GraspMotion | None = None
-        self.stopped = False
 
-    def start(
-        self, stand_still: Callable[[], np.ndarray], follow_hands: Callable[[], None]
-    ) -> None:
-        """Offer the services.
-
-        stand_still: brings the robot to rest and returns the joints [22] at which it stands, or
-        raises RetargetError where it cannot move; follow_hands: is called when the grasp is let go.
-        """
-        self._stand_still, self._follow_hands = stand_still, follow_hands
+    def start(self, control: Teleoperation, lock: RLock, brake: Callable[[], None]) -> None:
+        """Offer the services. lock: of control; brake: pauses it and waits for its rest."""
+        self._control, self._lock, self._brake = control, lock, brake
         create = self._node.create_service
         self._services = [
             create(ExecuteGrasp, topics.EXECUTE_GRASP, self._on_execute),
@@ -64,40 +41,32 @@ class GraspExecution:
         ]
 
     def end(self) -> None:
-        """Take the services back and forget the grasp."""
+        """Take the services back."""
         for service in self._services:
             self._node.destroy_service(service)
         self._services = []
-        self.release()
-
-    def release(self) -> None:
-        """Forget the grasp."""
-        self.motion, self.stopped = None, False
-
-    @property
-    def phase(self) -> Phase:
-        """How far the grasp is."""
-        return Phase.NONE if self.motion is None else self.motion.phase
 
     def _on_execute(
         self, request: ExecuteGrasp.Request, response: ExecuteGrasp.Response
     ) -> ExecuteGrasp.Response:
         log = self._node.get_logger()
         try:
-            motion = self._plan(request)
+            motion = self._begin(request)
         except RetargetError as error:
             response.message = str(error)
             log.error(f"Refused a grasp: {error}")
             return response
-        self.motion, self.stopped = motion, False
+        finally:
+            self._control.paused = False
         response.accepted = True
         log.info(f"Executing a grasp of {request.header.frame_id}: {motion.duration:.1f} s")
         return response
 
-    def _plan(self, request: ExecuteGrasp.Request) -> GraspMotion:
-        if self.motion is not None and not self.stopped and self.phase != Phase.DONE:
+    def _begin(self, request: ExecuteGrasp.Request) -> GraspMotion:
+        control, running = self._control, self._control.grasp
+        if running is not None and not control.grasp_stopped and running.phase != Phase.DONE:
             raise RetargetError("a grasp is being executed: stop it first")
-        grasp = hand_grasp(request.grasp, self._hand)
+        grasp = hand_grasp(request.grasp, self._robot.hand)
         frame = request.header.frame_id
         object_pose = self._transforms.lookup(self._base_frame, frame) if frame else None
         if object_pose is None:
@@ -105,17 +74,27 @@ class GraspExecution:
                 f"tf does not say where the object's frame '{frame}' is in {self._base_frame}: "
                 "give its name in header.frame_id, and publish its pose"
             )
-        positions = self._stand_still()
-        return GraspMotion(self._planner.plan(grasp, object_pose, positions), self._limits)
+        control.check_allowed()
+        self._brake()
+        retargeter = control.retargeter
+        planner = GraspPlanner(self._robot, retargeter.limits, retargeter.settings.table_height)
+        ways = planner.plan(grasp, object_pose, control.standing)
+        motion = GraspMotion(ways, retargeter.limits)
+        with self._lock:
+            control.execute(motion)
+        return motion
 
     def _on_stop(
         self, request: StopGrasp.Request, response: StopGrasp.Response
     ) -> StopGrasp.Response:
-        if self.motion is None:
+        if self._control.grasp is None:
             response.message = "no grasp is executed or held: there is nothing to stop"
             return response
-        self.stopped = True
+        self._control.grasp_stopped = True
         if request.follow_hands:
-            self._follow_hands()
+            self._brake()
+            with self._lock:
+                self._control.follow_hands()
+                self._control.paused = False
         response.stopped = True
         return response

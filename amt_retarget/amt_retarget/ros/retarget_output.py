@@ -10,71 +10,86 @@ from sensor_msgs.msg import JointState
 
 from amt_retarget.retarget.grasp_plan import Phase
 from amt_retarget.retarget.solver import RetargetResult
+from amt_retarget.retarget.teleoperation import Cycle, Teleoperation
 from amt_retarget.ros import topics
 from amt_retarget.ros.drivers import DriverPublishers
 from amt_retarget.safety.limits import CheckedCommand, JointLimits
-from amt_retarget.safety.state import StateMachine
+from amt_retarget.safety.state import State
+
+AGAIN = "; the robot must be armed again (service amt/set_enabled)"
 
 
 class RetargetOutput:
     """Publishers of one robot's commands and status."""
 
     def __init__(
-        self, node: Node, limits: JointLimits, base_frame: str, command_interface: str
+        self, node: Node, limits: JointLimits, base_frame: str, drivers: DriverPublishers
     ) -> None:
         self._node = node
-        self._limits = limits
         self._base_frame = base_frame
-        self._drivers = DriverPublishers(node, command_interface)
+        self._drivers = drivers
         self._commands = node.create_publisher(JointState, topics.JOINT_COMMAND, topics.KEPT_QOS)
         self._statuses = node.create_publisher(
             RetargetStatus, topics.RETARGET_STATUS, topics.LATCHED_QOS
         )
+        self._command = JointState(name=list(limits.names))
+        self._command.header.frame_id = base_frame
 
-    def publish_command(self, command: CheckedCommand, dt: float, stamp: Time) -> None:
-        """A command to be reached in dt seconds. stamp: of what caused it."""
-        message = JointState(name=list(self._limits.names))
-        message.header.stamp = stamp
-        message.header.frame_id = self._base_frame
+    def publish_command(
+        self, command: CheckedCommand, limits: JointLimits, period_s: float, stamp: Time | None
+    ) -> None:
+        """A command to be reached in period_s. stamp: of the image that caused it; None: now."""
+        now = self._node.get_clock().now().to_msg()
+        self._drivers.publish(command, limits, period_s, now)
+        message = self._command
+        message.header.stamp = stamp or now
         message.position = command.positions.tolist()
         message.velocity = command.velocities.tolist()
         self._commands.publish(message)
-        by_name = dict(zip(self._limits.names, message.position, strict=True))
-        self._drivers.publish(by_name, dt, self._node.get_clock().now().to_msg())
 
     def publish_status(
         self,
-        states: StateMachine,
-        phase: Phase,
+        robot: Teleoperation,
+        cycle: Cycle,
         image_stamp: Time,
-        input_age: float,
-        command: CheckedCommand | None,
-        result: RetargetResult | None,
         solve_time: float,
         total_time: float,
     ) -> None:
-        """input_age, solve_time and total_time in s; command: the last one, if any; result: of
-        this cycle, if a hand was followed or held for.
-        """
+        """solve_time, total_time: of the last command that a hand caused, in s."""
         message = RetargetStatus()
         message.header.stamp = image_stamp
         message.header.frame_id = self._base_frame
+        states = robot.states
         message.state = int(states.state)
-        message.phase = int(phase)
+        message.phase = int(Phase.NONE if robot.grasp is None else robot.grasp.phase)
         message.reasons = int(states.reasons)
-        message.text = states.reasons.text
-        message.input_age = input_age if np.isfinite(input_age) else float("nan")
+        message.text = states.reasons.text + (AGAIN if states.state == State.FAULT else "")
+        message.armed = robot.operator.armed
+        age = robot.hands.input_age()
+        message.input_age = age if np.isfinite(age) else float("nan")
         message.solve_time = solve_time
         message.total_time = total_time
+        message.confidence = float(robot.confidence)
+        message.following_error = float(robot.following.error)
+        ramp = robot.retargeter.ramp if robot.grasp is None else 1.0
+        message.speed = float(ramp * robot.speed) if robot.engaged else 0.0
+        self._fill_result(message, cycle.result)
+        self._fill_margins(message, robot.retargeter.limits, robot.command)
+        self._statuses.publish(message)
+
+    def _fill_result(self, message: RetargetStatus, result: RetargetResult | None) -> None:
         message.tip_residual = np.full(4, np.nan, np.float32)
-        message.scale = message.position_margin = message.velocity_margin = float("nan")
+        message.scale = float("nan")
         if result is not None:
             message.tip_residual = result.tip_residual.astype(np.float32)
             message.scale = result.scale
             message.clamped_joints = result.clamped
+
+    def _fill_margins(
+        self, message: RetargetStatus, limits: JointLimits, command: CheckedCommand | None
+    ) -> None:
+        message.position_margin = message.velocity_margin = float("nan")
         if command is not None:
-            lower, upper = self._limits.lower, self._limits.upper
-            room = np.minimum(command.positions - lower, upper - command.positions)
+            room = np.minimum(command.positions - limits.lower, limits.upper - command.positions)
             message.position_margin = float(room.min())
-            message.velocity_margin = float((self._limits.velocity - abs(command.velocities)).min())
-        self._statuses.publish(message)
+            message.velocity_margin = float((limits.velocity - abs(command.velocities)).min())

@@ -1,4 +1,4 @@
-"""Names of topics and services, and QoS: their one home.
+"""Names of topics and services, and QoS: their one home. Commands to drivers: driver_profiles.
 
 Names without a leading slash follow the nodes' namespace: /amt/hands, or /left/amt/hands.
 """
@@ -43,13 +43,6 @@ TF = "/tf"
 TF_STATIC = "/tf_static"
 DIAGNOSTICS = "/diagnostics"
 
-ARM_TRAJECTORY = "scaled_joint_trajectory_controller/joint_trajectory"
-"""Universal_Robots_ROS2_Driver's default controller (trajectory_msgs/JointTrajectory)."""
-ARM_POSITIONS = "forward_position_controller/commands"
-"""Universal_Robots_ROS2_Driver's streaming controller (std_msgs/Float64MultiArray)."""
-HAND_POSITIONS = "allegro_hand_position_controller/commands"
-"""Wonik's Allegro V4 driver (std_msgs/Float64MultiArray; rows thumb, index, middle, ring)."""
-
 
 def image_qos(depth: int) -> QoSProfile:
     """Best effort, with so many images that may wait."""
@@ -62,6 +55,8 @@ RESULT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Who acts on results and commands takes the newest only."""
 KEPT_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 """Who publishes them keeps the last few until they have arrived, so that a recorder loses none."""
+JOINT_STATE_QOS = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
+"""Two drivers report on one topic, each some of the joints: the newest of both must be kept."""
 LATCHED_QOS = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,

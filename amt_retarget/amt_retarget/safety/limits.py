@@ -22,6 +22,9 @@ import numpy as np
 
 from amt_retarget.errors import RetargetError
 
+KNOT_GAP_S = 1e-4
+"""Joints that come to rest within so short a time share a knot of the way to a standstill."""
+
 TOLERANCE = 1e-9
 """What rounding may add to a limit (rad, rad/s, rad/s^2), relative for limits above 1."""
 
@@ -105,6 +108,30 @@ class JointLimits:
         """Positions and velocities [n] of the next command when all joints are to stop."""
         return self._advance(np.zeros_like(velocities), positions, velocities, dt, 1.0)
 
+    def stopping_way(
+        self, positions: np.ndarray, velocities: np.ndarray, joints: slice = slice(None)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The way of the chosen joints to a standstill, each with its full deceleration.
+
+        positions, velocities: [n] of the last command. Returns times [k] (s, from now, rising),
+        positions [k, m] (rad) and velocities [k, m] (rad/s) of the m chosen joints at the moments
+        at which one of them comes to rest; at the last one all are. Between two of these moments
+        every deceleration is constant, so cubic interpolation gives exactly this motion. From a
+        command that the guard let pass no joint leaves its position limits. k is 0 at rest.
+        """
+        start, speed, most = positions[joints], velocities[joints], self.acceleration[joints]
+        duration = np.abs(speed) / most
+        moments = np.sort(duration[duration > 0.0])
+        if moments.size == 0:
+            return moments, np.empty((0, start.size)), np.empty((0, start.size))
+        times = moments[np.append(np.diff(moments) > KNOT_GAP_S, True)]
+        elapsed = np.minimum(times[:, None], duration)
+        deceleration = np.copysign(most, speed)
+        way = (speed - 0.5 * deceleration * elapsed) * elapsed
+        # At its own moment a joint rests exactly: trajectories that end otherwise are refused.
+        moving = np.where(elapsed < duration, speed - deceleration * elapsed, 0.0)
+        return times, start + way, moving
+
     def at_limit(self, positions: np.ndarray) -> list[str]:
         """Names of the joints that stand at a position limit (within 1e-6 rad) or beyond it."""
         at = (positions <= self.lower + 1e-6) | (positions >= self.upper - 1e-6)
@@ -186,6 +213,12 @@ class CommandGuard:
             velocities = (new - self._positions) / dt
         self._positions, self._velocities = new, velocities
         return CheckedCommand(not violations, new.copy(), velocities.copy(), tuple(violations))
+
+    def brake(self, dt: float) -> CheckedCommand:
+        """The command [n] that brakes to a standstill, and then stays there, for dt seconds."""
+        assert self._positions is not None
+        self._positions, self._velocities = self.limits.brake(self._positions, self._velocities, dt)
+        return CheckedCommand(True, self._positions.copy(), self._velocities.copy(), ())
 
     def _violations(self, new: np.ndarray, dt: float) -> list[str]:
         limits, last = self.limits, self._positions

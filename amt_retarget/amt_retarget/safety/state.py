@@ -44,6 +44,7 @@ class Reason(IntFlag):
     ROBOT_STOPPED = 65536
     ROBOT_NOT_FOLLOWING = 131072
     CLOCK_JUMPED = 262144
+    ROBOT_MOVING = 524288
 
     @property
     def text(self) -> str:
@@ -64,17 +65,26 @@ _TEXTS = {
     Reason.COMMAND_REFUSED: "a command would have broken a limit",
     Reason.INPUT_JUMPED: "the hand was suddenly somewhere else",
     Reason.TARGET_UNREACHABLE: "the arm cannot reach where the hand is",
-    Reason.GRASP_STOPPED: "the grasp has been stopped",
+    Reason.GRASP_STOPPED: "a grasp is being planned, or has been stopped",
     Reason.HAND_LOST: "no hand is seen",
     Reason.DEADMAN_RELEASED: "the deadman switch is released (topic amt/enable)",
     Reason.EMERGENCY_STOP: "the emergency stop is pressed (topic amt/emergency_stop)",
     Reason.ROBOT_STOPPED: "the robot has stopped itself: its program does not run, or at speed 0",
     Reason.ROBOT_NOT_FOLLOWING: "the robot's joints are not where they were sent",
     Reason.CLOCK_JUMPED: "the images' stamps jumped, or lie in the future",
+    Reason.ROBOT_MOVING: "the robot moves by itself: waiting until it stands",
 }
 
 NO_REASON = Reason(0)
-FAULTS = Reason.SOLVER_FAILED | Reason.COMMAND_REFUSED
+FAULTS = (
+    Reason.SOLVER_FAILED
+    | Reason.COMMAND_REFUSED
+    | Reason.EMERGENCY_STOP
+    | Reason.ROBOT_NOT_FOLLOWING
+)
+"""What the operator has to look at: the robot stays stopped until it is armed again."""
+SILENT = FAULTS | Reason.NOT_ENABLED | Reason.ROBOT_STOPPED
+"""For these reasons commands end once the robot has been braked: others may move it then."""
 
 
 class StateMachine:
@@ -82,51 +92,50 @@ class StateMachine:
 
     It has no clock: what takes time (the ramp, the age of the input) comes in as a value. Nothing
     is sent before the first cycle without any reason against it; from then on commands never just
-    stop, because a robot whose commands stop in full motion stops with a jerk.
+    stop in motion, because a robot whose commands stop in full motion stops with a jerk.
     """
 
     def __init__(self) -> None:
-        self.state = State.INACTIVE
-        self.reasons = Reason.NO_INPUT_YET
-
-    def update(self, reasons: Reason, ramp: float) -> State:
-        """State for this cycle. reasons: all that speak against following. ramp: 0..1, the share
-        of the speed limits that the retargeter has reached.
-        """
-        if self.state == State.INACTIVE and reasons:
-            self.reasons = reasons
-            return self.state
-        return self._enter(State.TRACK if ramp >= 1.0 else State.RAMP, reasons)
-
-    def execute(self, reasons: Reason) -> State:
-        """State for a cycle of a grasp. reasons: all that speak against moving on."""
-        return self._enter(State.GRASP, reasons)
-
-    def _enter(self, state: State, reasons: Reason) -> State:
-        """That state, or what the reasons leave of it."""
-        if self.state == State.FAULT:
-            self.reasons |= reasons & FAULTS
-            return self.state
-        self.reasons = reasons
-        if reasons & FAULTS:
-            self.state = State.FAULT
-        elif reasons:
-            self.state = State.HOLD
-        else:
-            self.state = state
-        return self.state
-
-    @property
-    def sends_commands(self) -> bool:
-        """Whether the robot gets commands in this cycle (following, braking or holding)."""
-        return self.state != State.INACTIVE
-
-    @property
-    def follows(self) -> bool:
-        """Whether the commands of this cycle follow the hand."""
-        return self.state in (State.RAMP, State.TRACK)
+        self.reset()
 
     def reset(self) -> None:
         """Start again as before the first hand; the only way out of FAULT."""
         self.state = State.INACTIVE
         self.reasons = Reason.NO_INPUT_YET
+
+    def wait(self, reasons: Reason) -> State:
+        """State for a cycle in which nothing is sent. reasons: all that speak against motion."""
+        if self.state != State.FAULT:
+            if reasons & FAULTS:
+                self.state = State.FAULT
+            elif self.state == State.INACTIVE or Reason.NOT_ENABLED in reasons:
+                self.state = State.INACTIVE
+            else:
+                self.state = State.HOLD
+        self._remember(reasons)
+        return self.state
+
+    def follow(self, reasons: Reason, ramp: float) -> State:
+        """State for a cycle that commands the robot. reasons: all that speak against following.
+
+        ramp: 0..1, the share of the speed limits that the retargeter has reached.
+        """
+        return self._command(State.TRACK if ramp >= 1.0 else State.RAMP, reasons)
+
+    def execute(self, reasons: Reason) -> State:
+        """State for a cycle of a grasp. reasons: all that speak against moving on."""
+        return self._command(State.GRASP, reasons)
+
+    def _command(self, state: State, reasons: Reason) -> State:
+        if self.state != State.FAULT:
+            if reasons & FAULTS:
+                self.state = State.FAULT
+            else:
+                self.state = State.HOLD if reasons else state
+        self._remember(reasons)
+        return self.state
+
+    def _remember(self, reasons: Reason) -> None:
+        """In a fault what caused it, and every fault since."""
+        kept = self.reasons & FAULTS if self.state == State.FAULT else NO_REASON
+        self.reasons = kept | reasons

@@ -1,4 +1,4 @@
-"""Is the input alive: its age on a steady clock, and how old it was when it came."""
+"""Is the input alive: its age on a steady clock, how old it was when it came, and its stamps."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import time
 from collections.abc import Callable
 
 from amt_retarget.errors import RetargetError
+from amt_retarget.safety.state import NO_REASON, Reason
 
 TIMEOUT_RANGE_S = (0.02, 0.5)
+CLOCK_JUMP_S = 0.5
+"""Stamps that go back by more, or lie so far in the future, come from a clock that was set."""
 
 
 class InputWatchdog:
-    """Notices input that stops coming, and input that comes too late.
+    """Notices input that stops coming, comes too late, comes again, or comes from another time.
 
-    The two are different faults with different limits. A stopped stream shows on the steady clock
-    of this machine (`timeout_s` since the last arrival), which no clock change or replay can fool.
-    A late stream arrives regularly, but each image is old already (`max_latency_s` between the
-    stamp and the arrival); such an input is not taken as a sign of life.
+    These are different faults. A stopped stream shows on the steady clock of this machine
+    (`timeout_s` since the last arrival), which no clock change or replay can fool. A late stream
+    arrives regularly, but each image is old already (`max_latency_s` between the stamp and the
+    arrival). A frozen or disordered source sends stamps that are not newer than the last. None of
+    these inputs is a sign of life.
     """
 
     def __init__(
@@ -37,20 +41,39 @@ class InputWatchdog:
         self.timeout_s = timeout_s
         self.max_latency_s = max_latency_s
         self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every input, as before the first."""
         self._arrival = -math.inf
         self._latency = 0.0
+        self._stamp = -math.inf
 
-    def received(self, latency_s: float = 0.0) -> bool:
-        """Note an input that was `latency_s` old on arrival (now minus its stamp).
+    def received(self, stamp_s: float, now_s: float) -> Reason:
+        """Note an input with this stamp that came at now_s, both of the sender's kind of clock.
 
-        Returns whether it counts: False for one older than max_latency_s or with a stamp that is
-        not finite. A stamp ahead of this machine's clock counts as new.
+        Returns why it does not count, if so: INPUT_STALE for one that is older than max_latency_s
+        or not newer than the last, CLOCK_JUMPED where a clock was set (CLOCK_JUMP_S), or where the
+        stamp is not finite. After a jump back, the new time holds from the next input on.
         """
-        if not latency_s <= self.max_latency_s:  # also refuses NaN
-            return False
+        latency = now_s - stamp_s
+        if not math.isfinite(latency) or latency < -CLOCK_JUMP_S:
+            return Reason.CLOCK_JUMPED
+        if stamp_s <= self._stamp:
+            if stamp_s > self._stamp - CLOCK_JUMP_S:
+                return Reason.INPUT_STALE
+            self._stamp = stamp_s
+            return Reason.CLOCK_JUMPED
+        self._stamp = stamp_s
+        if latency > self.max_latency_s:
+            return Reason.INPUT_STALE
         self._arrival = self._clock()
-        self._latency = max(latency_s, 0.0)
-        return True
+        self._latency = max(latency, 0.0)
+        return NO_REASON
+
+    def lose(self) -> None:
+        """Take the source for dead, as DDS has found out."""
+        self._arrival = min(self._arrival, self._clock() - 2.0 * self.timeout_s)
 
     @property
     def started(self) -> bool:
@@ -68,8 +91,3 @@ class InputWatchdog:
     def expired(self) -> bool:
         """Whether no input has counted for longer than timeout_s."""
         return self.silence() > self.timeout_s
-
-    def reset(self) -> None:
-        """Forget every input, as before the first."""
-        self._arrival = -math.inf
-        self._latency = 0.0
