@@ -43,9 +43,9 @@ def read_result(path: Path) -> tuple[dict[str, Any], np.ndarray]:
 def read_camera_pose(path: Path, base_frame: str | None = None) -> list[float]:
     """x y z (m) roll pitch yaw (rad) of the camera in the base, as the pipeline wants them.
 
-    base_frame: what the pipeline takes the pose in; the file must be of the same, because `base` and `base_link` of a UR
-    look in opposite directions. Raises AmtError for a camera on the arm, whose pose in the base is
-    not fixed, and for everything that is wrong with the file.
+    base_frame: what the pipeline takes the pose in; the file must be of the same, because `base`
+    and `base_link` of a UR look in opposite directions. Raises AmtError for a camera on the arm,
+    whose pose in the base is not fixed, and for everything that is wrong with the file.
     """
     document, pose = read_result(path)
     parent = document.get("parent_frame")
