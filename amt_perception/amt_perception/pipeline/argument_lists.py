@@ -68,8 +68,8 @@ IMAGES = (
     Argument(
         "camera_pose",
         "1.2 0.0 0.55 -1.5708 0.0 1.5708",
-        "x y z (m) roll pitch yaw (rad) of camera_frame in base_frame, with hand:=both in `world`; "
-        "empty when another node publishes it on /tf",
+        "x y z (m) roll pitch yaw (rad) of camera_frame in base_frame, with hand:=both in `world`, "
+        "or a file of amt_perception.calibration; empty when another node publishes it on /tf",
         parts=XYZ_RPY,
     ),
 )

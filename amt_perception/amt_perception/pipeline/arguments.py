@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from amt_perception.calibration.camera_pose import camera_pose_numbers
 from amt_perception.errors import AmtError
 from amt_perception.pipeline.argument_lists import ARGUMENTS as ARGUMENTS
 from amt_perception.pipeline.argument_lists import Argument
@@ -51,6 +52,9 @@ def complete(given: Values) -> Values:
         if choices and value not in choices:
             raise AmtError(f"{name} is '{value}'; choose one of {', '.join(choices)}.")
     values = {argument.name: argument.default for argument in ARGUMENTS} | given
+    from amt_perception.pipeline.arms import camera_parent  # which needs this module's Values
+
+    values["camera_pose"] = camera_pose_numbers(values["camera_pose"], camera_parent(values))
     for argument in ARGUMENTS:
         if argument.parts:
             _check_pose(argument, values[argument.name])
