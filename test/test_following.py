@@ -21,12 +21,19 @@ from tf2_msgs.msg import TFMessage
 from amt_perception.hand.joints import Side
 from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.mano_files import load_hand_model
+from amt_retarget.robot.driver_profiles import ReportedJoints
 from amt_retarget.robot.joint_orders import joint_order
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import transforms_message
 
 PERIOD_S = 1 / 30
+PATIENT = (
+    *("-p", "require_enable:=false"),
+    *("-p", "input_timeout_s:=0.2"),
+    *("-p", "joint_state_timeout_s:=0.5"),
+)
+"""How fast a fault is noticed is measured elsewhere; here a busy machine must not matter."""
 CAMERA = "camera_optical_frame"
 FROM_THE_FRONT = np.array([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -84,7 +91,7 @@ def person(
         monkeypatch.setenv(name, value)
     if has_robot:
         start("amt_retarget.nodes.mujoco_node")
-    start("amt_retarget.nodes.retarget_node", "--ros-args", "-p", "require_enable:=false")
+    start("amt_retarget.nodes.retarget_node", "--ros-args", *PATIENT)
     context = Context()
     rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))
     node = Person(context)
@@ -140,11 +147,11 @@ def test_follows_holds_and_respects_limits(
         assert bend[1] - bend[0] > 0.8, finger
 
     # The stream stops: the robot holds at once, and stands within a second.
-    wait(0.3)
+    wait(0.5)
     assert node.status.state == RetargetStatus.STATE_HOLD
     assert node.status.reasons & RetargetStatus.REASON_INPUT_STALE
     wait(0.7)
-    assert np.abs(node.states[-1].velocity).max() < 0.02
+    assert max(np.abs(state.velocity).max() for state in node.states[-2:]) < 0.02
     assert np.ptp([c.position for c in node.commands[-5:]], axis=0).max() < 1e-9
 
     # It comes back: no jump, and it follows again.
@@ -157,9 +164,11 @@ def test_follows_holds_and_respects_limits(
     commands = np.array([command.position for command in node.commands])
     assert (commands >= robot.lower - 1e-9).all()
     assert (commands <= robot.upper + 1e-9).all()
-    measured = np.array([state.position for state in node.states])
-    assert (measured >= robot.lower - 1e-3).all()
-    assert (measured <= robot.upper + 1e-3).all()
+    place = ReportedJoints.of("right", "v4").places
+    for state in node.states:
+        joints = [place[name] for name in state.name]
+        assert (state.position >= robot.lower[joints] - 1e-3).all()
+        assert (state.position <= robot.upper[joints] + 1e-3).all()
 
 
 @pytest.mark.parametrize("person", ["no robot"], indirect=True)

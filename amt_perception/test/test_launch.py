@@ -129,13 +129,13 @@ def test_all_nodes_come_up_and_obey(node: Node) -> None:
         node,
         lambda: (
             statuses
-            and states
+            and len(states) > 1
             and node.count_subscribers(topics.IMAGE) == 1
             and expected <= full_names(node)
         ),
     )
     assert statuses[-1].state == RetargetStatus.STATE_INACTIVE
-    assert len(states[-1].name) == 22
+    assert {len(state.name) for state in states} == {6, 16}  # arm and hand report apart
 
     for name in ("/retarget_node", "/perception_node"):
         assert state_of(node, name) == State.PRIMARY_STATE_ACTIVE

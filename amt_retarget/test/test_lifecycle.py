@@ -41,5 +41,6 @@ def test_a_transition_that_there_is_not_is_refused(context: Context) -> None:
     assert not ask(Transition(label="fly"))
     assert ask(Transition(id=Transition.TRANSITION_DEACTIVATE))
     assert node._state_machine.current_state[0] == State.PRIMARY_STATE_INACTIVE
+    executor.shutdown()
     for each in (node, manager):
         each.destroy_node()

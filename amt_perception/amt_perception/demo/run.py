@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
             "velocity_scale": "1.0",  # a simulated arm may move as fast as the real one can
             "max_accel": "15.0",
             "image_queue": str(FILE_QUEUE),
+            "input_timeout_s": "0.2",  # nothing can break, and a slow laptop shall move as well
+            "joint_state_timeout_s": "0.5",
             "log_level": "warn",
         }
     )
@@ -134,7 +136,7 @@ def _run_pipeline(
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     kept = ExitStack()
     keep_image = None if clip is None else kept.enter_context(_image_keeper(clip, source))
-    recorder = Recorder(robot.joint_names, keep_image)
+    recorder = Recorder(robot, keep_image)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
 

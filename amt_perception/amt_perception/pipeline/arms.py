@@ -10,6 +10,8 @@ from scipy.spatial.transform import Rotation
 from amt_perception.errors import AmtError
 from amt_perception.pipeline.arguments import SIDE_WORD, Values, numbers
 
+WORLD = "world"
+"""Frame in which two arms and their camera stand."""
 Box = tuple[list[float], list[float]]
 """Lower and upper corner (m)."""
 WHOLE_WORKSPACE: Box = ([-1.0, -1.0, 0.05], [1.0, 1.0, 1.2])
@@ -97,6 +99,11 @@ def _own_side(base_pose: list[float], other_pose: list[float]) -> Box:
             "workspaces that do not overlap; set base_pose_left and base_pose_right."
         )
     return lower.round(4).tolist(), upper.round(4).tolist()
+
+
+def camera_parent(values: Values) -> str:
+    """The frame that `camera_pose` is given in: of two robots the world, of one its base."""
+    return WORLD if values["hand"] == "both" else arms(values)[0].base_frame
 
 
 def _prefixed(frame: str, prefix: str) -> str:
