@@ -26,6 +26,7 @@ class SelfStartingLifecycleNode(LifecycleNode):
         self._survive_wrong_transitions()
         self._autostart = bool(self.declare_parameter("autostart", True).value)
         self._failure = ""
+        self._starting = False
 
     def _survive_wrong_transitions(self) -> None:
         """Answer a request for a transition that the state does not have with success = false.
@@ -52,9 +53,11 @@ class SelfStartingLifecycleNode(LifecycleNode):
         """Configure and activate if `autostart` says so. Raises NodeFailureError if that fails."""
         if not self._autostart:
             return
+        self._starting = True
         for trigger in (self.trigger_configure, self.trigger_activate):
             if trigger() != TransitionCallbackReturn.SUCCESS:
                 raise NodeFailureError(self._failure or f"{trigger.__name__} failed.")
+        self._starting = False
 
     def finish(self) -> None:
         """Deactivate before the process ends, if active (see lifetime.Finishing)."""
@@ -78,7 +81,7 @@ class SelfStartingLifecycleNode(LifecycleNode):
             getattr(self, action)()
         except self.user_errors as error:
             self._failure = str(error)
-            if not self._autostart:
+            if not self._starting:
                 self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception:
