@@ -32,6 +32,8 @@ Start = Callable[..., subprocess.Popen[str]]
 START_TIMEOUT_S = 60.0
 PERIOD_S = 1 / 30
 CAMERA = "camera_optical_frame"
+PATIENT = ("input_timeout_s:=0.5", "joint_state_timeout_s:=0.5")
+"""Machines that run tests are busy."""
 
 
 class Operator(Node):
@@ -112,15 +114,15 @@ def wait_until(
 def test_two_arms_follow_one_camera(start: Start, operator: Operator) -> None:
     publisher = operator.create_publisher(HandPoseArray, "/amt/hands", topics.hand_publisher_qos())
     both = (HandPose.SIDE_LEFT, HandPose.SIDE_RIGHT)
-    runner = start("amt_perception.pipeline", "video:=none", "hand:=both", "input_timeout_s:=0.5")
+    runner = start("amt_perception.pipeline", "video:=none", "hand:=both", *PATIENT)
     wait_until(
         operator,
         lambda: all(operator.commands.values()) and "right/palm_link" in operator.parents,
         runner,
         lambda: publisher.publish(operator.hands(time.time(), *both)),
     )
-    arm = [states[-1].position[:6] for states in operator.states.values()]
-    assert np.isfinite(arm).all()
+    for messages in operator.commands.values():
+        assert len(messages[-1].name) == 22 and np.isfinite(messages[-1].position).all()
     shared = {name: parents for name, parents in operator.parents.items() if len(parents) > 1}
     assert not shared
     for frame in (CAMERA, "left/base_link", "right/base_link"):
@@ -136,7 +138,7 @@ def test_simulated_time_in_a_namespace_and_one_process(start: Start, operator: O
     begin = time.monotonic()
     runner = start(
         "amt_perception.pipeline", "video:=none", "namespace:=cell", "use_sim_time:=true",
-        "use_composition:=all", "input_timeout_s:=0.5",
+        "use_composition:=all", *PATIENT,
     )  # fmt: skip
 
     def tick() -> None:
