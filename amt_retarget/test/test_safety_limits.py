@@ -232,3 +232,14 @@ def test_the_way_to_a_standstill_of_some_joints():
     np.testing.assert_allclose(way[-1], [0.5**2 / 10, -(5.0**2) / 200])
     np.testing.assert_allclose(moving, [[0.25, 0.0], [0.0, 0.0]])
     assert len(limits.stopping_way(positions, np.zeros(3))[0]) == 0
+
+
+def test_a_joint_that_hardly_moves_makes_no_knot_of_its_own():
+    limits = JointLimits(
+        ("a", "b"), np.full(2, -1.0), np.full(2, 1.0), np.full(2, 2.0), np.full(2, 5.0)
+    )
+    times, way, moving = limits.stopping_way(np.zeros(2), np.array([1e-11, 0.5]))
+    assert times.tolist() == [0.1]
+    assert moving.tolist() == [[0.0, 0.0]]
+    np.testing.assert_allclose(way, [[0.0, 0.025]], atol=1e-12)
+    assert len(limits.stopping_way(np.zeros(2), np.array([1e-11, -1e-13]))[0]) == 0

@@ -121,7 +121,7 @@ class JointLimits:
         """
         start, speed, most = positions[joints], velocities[joints], self.acceleration[joints]
         duration = np.abs(speed) / most
-        moments = np.sort(duration[duration > 0.0])
+        moments = np.sort(duration[duration > KNOT_GAP_S])
         if moments.size == 0:
             return moments, np.empty((0, start.size)), np.empty((0, start.size))
         times = moments[np.append(np.diff(moments) > KNOT_GAP_S, True)]
@@ -241,6 +241,8 @@ class CommandGuard:
         )
         violations = []
         for kind, unit, value, low, high in checks:
+            if ((value >= low) & (value <= high)).all():
+                continue
             low = np.broadcast_to(low, value.shape)
             below = value < low - TOLERANCE * np.maximum(1.0, np.abs(low))
             above = value > high + TOLERANCE * np.maximum(1.0, np.abs(high))
