@@ -25,6 +25,9 @@ from amt_retarget.errors import RetargetError
 KNOT_GAP_S = 1e-4
 """Joints that come to rest within so short a time share a knot of the way to a standstill."""
 
+SHORTEST_BRAKING_S = 1e-6
+"""A joint that rests sooner rests already; messages tell times in nanoseconds."""
+
 TOLERANCE = 1e-9
 """What rounding may add to a limit (rad, rad/s, rad/s^2), relative for limits above 1."""
 
@@ -121,7 +124,7 @@ class JointLimits:
         """
         start, speed, most = positions[joints], velocities[joints], self.acceleration[joints]
         duration = np.abs(speed) / most
-        moments = np.sort(duration[duration > KNOT_GAP_S])
+        moments = np.sort(duration[duration > SHORTEST_BRAKING_S])
         if moments.size == 0:
             return moments, np.empty((0, start.size)), np.empty((0, start.size))
         times = moments[np.append(np.diff(moments) > KNOT_GAP_S, True)]
