@@ -42,6 +42,7 @@ ARGUMENTS = (
         "images per second: needed for a folder, asked of a camera, replaces a file's own "
         "times; 0: the source's own",
     ),
+    Argument("loop", "false", "true: play a file or a folder again and again", TRUE_FALSE),
     Argument("image_topic", "image_raw", "topic of the images (sensor_msgs/Image)"),
     Argument(
         "image_queue",

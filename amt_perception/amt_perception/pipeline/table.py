@@ -61,6 +61,7 @@ def _video_parameters(values: Values) -> dict[str, Any]:
     return {
         "video": values["video"],
         "frame_rate": float(values["frame_rate"]),
+        "loop": is_true(values["loop"]),
         "camera_info_file": values["camera_info_file"],
         "camera_frame": values["camera_frame"],
         "base_frame": values["base_frame"],
