@@ -1,0 +1,119 @@
+"""Messages as they came over DDS: kept as bytes while it matters, made into arrays afterwards."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import JointState
+
+STAMP = struct.Struct("<iI")
+STAMP_OFFSET = 4
+"""header.stamp is the first field after the CDR encapsulation's four bytes."""
+
+
+def raw_stamp_ns(raw: bytes) -> int:
+    """header.stamp (ns) of a serialized message whose first field is a header."""
+    seconds, nanoseconds = STAMP.unpack_from(raw, STAMP_OFFSET)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+@dataclass
+class Recording:
+    """Serialized messages of one topic, with times on this machine's steady clock (s)."""
+
+    received: list[float] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
+    """When the publisher handed it to DDS."""
+    numbers: list[int] = field(default_factory=list)
+    """The publisher's own count: a step above 1 is a message that was lost on the way."""
+    raw: list[bytes] = field(default_factory=list)
+
+    def add(self, raw: bytes, info: dict[str, int]) -> None:
+        """Keep one message (a callback of a raw subscription)."""
+        now = time.monotonic()
+        self.received.append(now)
+        self.sent.append(now - (time.time() - info["source_timestamp"] * 1e-9))
+        self.numbers.append(info["publication_sequence_number"])
+        self.raw.append(bytes(raw))
+
+    def clear(self) -> None:
+        """Forget all."""
+        for values in (self.received, self.sent, self.numbers, self.raw):
+            values.clear()  # type: ignore[attr-defined]
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+
+def record(
+    node: Node, kind: type, topic: str, keep: Callable[[bytes, dict[str, int]], None] | None = None
+) -> Recording:
+    """Subscribe to a topic without deserializing it. keep: what is called instead of `add`."""
+    recording = Recording()
+    # The annotation tells rclpy that the callback takes the message's info as well.
+    node.create_subscription(kind, topic, keep or recording.add, QoSProfile(depth=1000), raw=True)
+    return recording
+
+
+@dataclass(frozen=True)
+class JointStream:
+    """k joint states of the same n joints in time order."""
+
+    names: tuple[str, ...]
+    times: np.ndarray
+    """[k] s, when they were sent, steady clock."""
+    numbers: np.ndarray
+    """[k] the publisher's count."""
+    stamps: np.ndarray
+    """[k] header.stamp, ns."""
+    positions: np.ndarray
+    """[k, n] rad."""
+    velocities: np.ndarray
+    """[k, n] rad/s."""
+
+    @classmethod
+    def read(cls, recording: Recording, first: int = 0) -> JointStream:
+        """The messages from number `first` on; a message of other joints is left out."""
+        raws = recording.raw[first:]
+        if not raws:
+            empty = np.zeros((0, 0))
+            return cls((), np.zeros(0), np.zeros(0, int), np.zeros(0, int), empty, empty)
+        head: Any = deserialize_message(raws[0], JointState)
+        count = len(head.position)
+        start = raws[0].find(struct.pack(f"<{count}d", *head.position))
+        kept = [i for i, raw in enumerate(raws) if len(raw) == len(raws[0])]
+        table = np.frombuffer(b"".join(raws[i] for i in kept), np.uint8).reshape(len(kept), -1)
+        gap = 8  # the length of the next sequence, and its alignment
+
+        def doubles(offset: int) -> np.ndarray:
+            block = np.ascontiguousarray(table[:, offset : offset + 8 * count])
+            return block.view("<f8")
+
+        return cls(
+            tuple(head.name),
+            np.array([recording.sent[first + i] for i in kept]),
+            np.array([recording.numbers[first + i] for i in kept]),
+            np.array([raw_stamp_ns(raws[i]) for i in kept]),
+            doubles(start),
+            doubles(start + 8 * count + gap),
+        )
+
+    def after(self, time_s: float) -> JointStream:
+        """The part that was sent after a time (steady clock)."""
+        keep = self.times > time_s
+        return JointStream(
+            self.names,
+            self.times[keep],
+            self.numbers[keep],
+            self.stamps[keep],
+            self.positions[keep],
+            self.velocities[keep],
+        )
