@@ -84,7 +84,7 @@ def person(
         monkeypatch.setenv(name, value)
     if has_robot:
         start("amt_retarget.nodes.mujoco_node")
-    start("amt_retarget.nodes.retarget_node")
+    start("amt_retarget.nodes.retarget_node", "--ros-args", "-p", "require_enable:=false")
     context = Context()
     rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))
     node = Person(context)

@@ -116,7 +116,8 @@ def operator(
     ros = ("--ros-args", "-p")
     pose = "object_pose:=[0.5, 0.0, 0.08, 0.0, 0.0, 0.0, 1.0]"
     start("amt_retarget.nodes.mujoco_node", *ros, f"object_mesh:={mesh}", "-p", pose)
-    start("amt_retarget.nodes.retarget_node", *ros, f"velocity_scale:={VELOCITY_SCALE}")
+    own = (f"velocity_scale:={VELOCITY_SCALE}", "-p", "require_enable:=false")
+    start("amt_retarget.nodes.retarget_node", *ros, *own)
     context = Context()
     rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))
     node = Operator(context)

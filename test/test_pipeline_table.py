@@ -10,6 +10,7 @@ import pytest
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import runner, table
 from amt_perception.pipeline.arguments import ARGUMENTS, complete
+from amt_retarget.ros.retarget_parameters import RANGES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,45 +32,147 @@ def test_every_argument_is_used() -> None:
         assert f'values["{argument.name}"]' in code, f"{argument.name} is accepted and never used"
 
 
-def test_every_parameter_is_declared_by_its_node() -> None:
-    values = complete({})
-    for entry in table.NODES:
-        if entry.executable == "composed_node":  # two of the others in one process
-            continue
-        source = ROOT / entry.package / entry.package / "nodes" / f"{entry.executable}.py"
-        strings = {
-            node.value
-            for node in ast.walk(ast.parse(source.read_text()))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
-        if "SelfStartingLifecycleNode" in source.read_text():
-            strings.add("autostart")
-        assert set(entry.parameters(values)) <= strings, entry.executable
+def strings_of(source: Path) -> set[str]:
+    """All text constants in a module, and in the modules of its package that it imports."""
+    found, package = set(), source.parents[1]
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            module = package.parent.joinpath(*node.module.split(".")).with_suffix(".py")
+            if module.exists() and module.parent.name == "ros":
+                found |= strings_of(module)
+    return found
 
 
-def test_wrong_values_end_in_one_sentence() -> None:
-    for given in (
-        {"robot": "panda"},
-        {"estimator": "magic"},
-        {"nonsense": "1"},
-        {"camera_pose": "1 2 3"},
-        {"hand_length_m": "long"},
-        {"object_pose": "0.5 0 0.1"},
-        {"object_mass": ""},
-    ):
-        with pytest.raises(AmtError) as caught:
-            complete(given)
-        assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("hand", ["left", "both"])
+def test_every_parameter_is_declared_by_its_node(hand: str) -> None:
+    given = {"hand": hand, "grasp": "true", "object_pose": "0 0 0 0 0 0 1"}
+    for process in table.processes(complete(given)):
+        source = ROOT / process.package / process.package / "nodes" / f"{process.executable}.py"
+        declared = strings_of(source) | {"use_sim_time"}
+        assert set(process.parameters) <= declared, process.executable
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"robot": "panda"}, "ur5e, ur10e"),
+        ({"estimator": "magic"}, "mediapipe"),
+        ({"nonsense": "1"}, "Unknown argument"),
+        ({"camera_pose": "1 2 3"}, "x y z roll pitch yaw"),
+        ({"camera_pose": "1 2 3 4 5 nan"}, "x y z roll pitch yaw"),
+        ({"hand_length_m": "long"}, "0 to 0.4"),
+        ({"hand_length_m": "19"}, "0 to 0.4"),
+        ({"object_pose": "0.5 0 0.1"}, "qw"),
+        ({"object_mass": ""}, "0.001 to 10"),
+        ({"velocity_scale": "1.5"}, "0.01 to 1"),
+        ({"velocity_scale": "0.5 0.5"}, "0.01 to 1"),
+        ({"command_rate_hz": "1000"}, "100 to 500"),
+        ({"input_timeout_s": "50"}, "0.02 to 0.5"),
+        ({"image_queue": "1.5"}, "whole number"),
+        ({"namespace": "my robot"}, "letters"),
+        ({"base_frame": ""}, "base_link"),
+        ({"tf_prefix": "left-"}, "letters"),
+        ({"tf_prefix": "{hand}_"}, "hand:=both"),
+        ({"tf_prefix": "left_", "hand": "both"}, "{hand}_"),
+        ({"object_mesh": "mug.obj", "hand": "both"}, "one simulated robot"),
+        ({"use_composition": "all", "hand": "both"}, "one arm"),
+    ],
+)
+def test_wrong_values_end_in_one_sentence(given: dict[str, str], word: str) -> None:
+    with pytest.raises(AmtError) as caught:
+        complete(given)
+    text = str(caught.value)
+    assert word in text and "\n" not in text and len(text) < 1000
+
+
+def test_ranges_are_those_of_the_nodes() -> None:
+    for argument in ARGUMENTS:
+        if argument.name in RANGES:
+            default, low, high, _ = RANGES[argument.name]
+            assert argument.limits == (low, high), argument.name
+            assert float(argument.default) == default, argument.name
+
+
+def labels(given: dict[str, str]) -> list[str]:
+    return [process.label for process in table.processes(complete(given))]
 
 
 def test_conditions() -> None:
-    names = [entry.executable for entry in table.entries(complete({"simulate": "false"}))]
-    assert "mujoco_node" not in names
-    names = [entry.executable for entry in table.entries(complete({"video": "none"}))]
-    assert "video_node" not in names
-    assert "grasp_node" not in names
-    names = [entry.executable for entry in table.entries(complete({"grasp": "true"}))]
-    assert "grasp_node" in names
+    real = labels({"simulate": "false"})
+    assert real == ["retarget_node", "perception_node", "video_node"]
+    assert "robot_state_node" in labels({"simulate": "false", "robot_state": "true"})
+    assert "video_node" not in labels({"video": "none"})
+    assert "grasp_node" not in labels({})
+    assert "grasp_node" in labels({"grasp": "true"})
+
+
+@pytest.mark.parametrize(
+    ("given", "nodes"),
+    [
+        ({"use_composition": "true"}, ("perception_node", "video_node")),
+        ({"use_composition": "all"}, ("retarget_node", "perception_node", "video_node")),
+        ({"use_composition": "all", "video": "none"}, ("retarget_node", "perception_node")),
+    ],
+)
+def test_composition(given: dict[str, str], nodes: tuple[str, ...]) -> None:
+    last = table.processes(complete(given))[-1]
+    assert last.executable == "composed_node"
+    assert last.nodes == last.words == nodes
+    alone = [process.executable for process in table.processes(complete(given))[:-1]]
+    assert not set(nodes) & set(alone)
+
+
+def test_a_real_robot_must_be_enabled_first() -> None:
+    for given, required in (
+        ({"simulate": "false"}, True),
+        ({"simulate": "true"}, False),
+        ({"simulate": "true", "require_enable": "true"}, True),
+    ):
+        nodes = {p.executable: p.parameters for p in table.processes(complete(given))}
+        assert nodes["retarget_node"]["require_enable"] is required
+
+
+def test_two_arms_share_one_perception_and_no_name() -> None:
+    values = complete({"hand": "both", "namespace": "cell", "tf_prefix": "{hand}_"})
+    found = {process.label: process.parameters for process in table.processes(values)}
+    assert len(found) == len(table.processes(values)) == 8
+    left, right = found["cell/left/retarget_node"], found["cell/right/retarget_node"]
+    assert (left["hand"], right["hand"]) == ("left", "right")
+    assert left["hands_topic"] == right["hands_topic"] == "/cell/amt/hands"
+    assert (left["base_frame"], right["tf_prefix"]) == ("left_base_link", "right_")
+    perception = found["cell/perception_node"]
+    assert perception["camera_parent"] == "world"
+    bases = [found[f"cell/{side}/robot_state_node"]["base_pose"] for side in ("left", "right")]
+    assert bases[0][1] - bases[1][1] == 1.2
+
+
+def test_base_frame_gets_its_prefix_once() -> None:
+    for base in ("base_link", "left_base_link"):
+        values = complete({"tf_prefix": "left_", "base_frame": base})
+        nodes = {process.executable: process.parameters for process in table.processes(values)}
+        assert nodes["retarget_node"]["base_frame"] == "left_base_link"
+        assert nodes["perception_node"]["camera_parent"] == "left_base_link"
+
+
+def test_record_names_every_arm() -> None:
+    one = table.record_command(complete({"record": "bag"}))
+    assert "/amt/hands" in one and "/joint_states" in one
+    two = table.record_command(complete({"record": "bag", "hand": "both", "namespace": "/cell/"}))
+    assert {"/cell/amt/hands", "/cell/left/joint_states", "/cell/right/amt/joint_command"} < {*two}
+
+
+def test_nodes_hear_this_machine_only_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in table.DISCOVERY_SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    assert table.transport_environment()["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    for name in table.DISCOVERY_SETTINGS:
+        with monkeypatch.context() as user:
+            user.setenv(name, "192.168.1.5")
+            assert "ROS_AUTOMATIC_DISCOVERY_RANGE" not in table.transport_environment()
 
 
 def test_words() -> None:

@@ -13,7 +13,8 @@ SENTENCE = "film.mp4 is cut off: copy it again."
 
 
 def run(code, name="video_node"):
-    process = Process(name, [sys.executable, "-c", f"import os, sys\n{code}"], dict(os.environ))
+    command = [sys.executable, "-c", f"import os, sys\n{code}"]
+    process = Process(name, command, dict(os.environ), plays_video=name == "video_node")
     deadline = time.monotonic() + 20.0
     while process.exit_code is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -26,3 +26,18 @@ def hand(curl: float = 0.2) -> np.ndarray:
 @pytest.fixture
 def make_hand() -> Callable[..., np.ndarray]:
     return hand
+
+
+class Clock:
+    """Seconds that pass only when `now` is changed."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

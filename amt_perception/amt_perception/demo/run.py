@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
             "log_level": "warn",
         }
     )
+    if values["hand"] == "both":
+        raise AmtError("hand is 'both'; the demo shows one robot: choose right or left.")
     if values["video"] == "sample" and values["hand"] == "left":
         values["video"] = "sample-left"
     check_writable(arguments.out)
@@ -183,7 +185,7 @@ def record(
     image. Ctrl-C ends a live source early and well. Raises AmtError when a node dies or does not
     come up.
     """
-    video = [entry for entry in table.entries(pipeline.values) if entry.executable == "video_node"]
+    video = [node for node in table.processes(pipeline.values) if node.executable == "video_node"]
     pipeline.start(without=("video_node",))
     deadline = time.monotonic() + START_TIMEOUT_S
     while not recorder.pipeline_ready:

@@ -36,6 +36,7 @@ from amt_perception.ros.object_messages import contacts_message, objects_message
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
 from amt_retarget.ros.lifetime import run_nodes
+from amt_retarget.ros.static_pose import publish_static_pose
 from amt_retarget.ros.transforms import seconds, transforms_message
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -68,6 +69,9 @@ class PerceptionNode(SelfStartingLifecycleNode):
         self.declare_parameter("camera_info_topic", topics.CAMERA_INFO)
         self.declare_parameter("compressed", False)
         self.declare_parameter("publish_vertices", False)
+        parent = str(self.declare_parameter("camera_parent", "base_link").value)
+        frame = str(self.declare_parameter("camera_frame", "camera_optical_frame").value)
+        publish_static_pose(self, "camera_pose", parent, frame)
         self._estimator: Estimator | None = None
         self._intrinsics: Intrinsics | None = None
         self._problem = ""

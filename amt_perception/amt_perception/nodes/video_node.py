@@ -1,4 +1,4 @@
-"""Publishes the images of a file, a folder or a camera, their intrinsics and the camera's tf."""
+"""Publishes the images of a file, a folder or a camera, and their intrinsics."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
-from tf2_msgs.msg import TFMessage
 
 from amt_perception.camera.intrinsics import Intrinsics, load_intrinsics
 from amt_perception.camera.sources import Frame, open_source
@@ -23,7 +21,6 @@ from amt_perception.errors import AmtError
 from amt_perception.ros.image_messages import camera_info_message, fill_image
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifetime import run_nodes
-from amt_retarget.ros.transforms import transforms_message
 
 LISTENER_WAIT_S = 20.0
 SETTLE_S = 0.5
@@ -62,7 +59,6 @@ class VideoNode(Node):
         self._info = camera_info_message(self._intrinsics)
         self._images = self.create_publisher(Image, image_topic, topics.IMAGE_QOS)
         self._infos = self.create_publisher(CameraInfo, info_topic, topics.KEPT_QOS)
-        self._publish_camera_pose()
         self._start_ns = 0
         self._listener_deadline = time.monotonic() + LISTENER_WAIT_S
         self._next: Frame | None = next(self._frames, None)
@@ -82,16 +78,6 @@ class VideoNode(Node):
                 f"{width}x{height}; give the calibration of this camera mode."
             )
         return intrinsics
-
-    def _publish_camera_pose(self) -> None:
-        base_frame = str(self.declare_parameter("base_frame", "base_link").value)
-        pose = self.declare_parameter("camera_pose", rclpy.Parameter.Type.DOUBLE_ARRAY).value
-        if not pose:
-            return
-        self._tf = self.create_publisher(TFMessage, topics.TF_STATIC, topics.LATCHED_QOS)
-        rotation = Rotation.from_euler("xyz", pose[3:]).as_matrix()
-        camera = (base_frame, self._frame_id, rotation, np.array(pose[:3]))
-        self._tf.publish(transforms_message([camera], self.get_clock().now().to_msg()))
 
     def _publish_next(self) -> None:
         if self._source.live:

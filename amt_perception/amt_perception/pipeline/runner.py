@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import table
-from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete, is_true
+from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete, describe, is_true
 from amt_perception.pipeline.interrupts import interrupt_on_sigterm, uninterrupted
 
 TERMINATE_S = 4.5
@@ -45,9 +45,18 @@ class Process:
     ends: that is kept for `describe_end`, so that the person reads it once and last.
     """
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        plays_video: bool = False,
+    ) -> None:
+        """plays_video: it may end by itself with exit code 0, at the end of the video."""
         self.name = name
-        self.command = command
+        self.plays_video = plays_video
+        self._command = command
+        self._environment = environment
         self._popen = subprocess.Popen(
             command,
             env=environment,
@@ -73,15 +82,19 @@ class Process:
         """Exit code, negative for a signal; None while it runs."""
         return self._popen.poll()
 
-    def describe_end(self) -> str:
-        """Why it ended: its own sentence, else how it ended and what to do."""
+    def describe_end(self, advice: str = "") -> str:
+        """Why it ended: its own sentence, else how it ended and what to do (advice)."""
         code = self._popen.wait()
         self._reader.join(READ_S)
         if code > 0 and self._own_words:
             return self._own_words
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended ({code})"
-        what = "see its messages above" if code > 0 else "start again"
-        return f"{self.name} {how} before the video did; {what}."
+        advice = advice or ("see its messages above" if code > 0 else "start again")
+        return f"{self.name} {how} before the video did; {advice}."
+
+    def start_again(self) -> Process:
+        """A new process of the same command."""
+        return Process(self.name, self._command, self._environment, self.plays_video)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal if it still runs."""
@@ -116,28 +129,28 @@ class Pipeline:
         """Start all nodes but the named ones, and the recorder of bags if one is asked for."""
         if self.values["record"] and not shutil.which("ros2"):
             raise AmtError("record needs the 'ros2 bag' command of a ROS 2 installation.")
-        for entry in table.entries(self.values):
-            if entry.executable not in without:
-                self.start_node(entry)
+        if is_true(self.values["rviz"]):
+            raise AmtError("rviz needs a ROS 2 installation: use 'ros2 launch' or open Foxglove.")
+        for node in table.processes(self.values):
+            if node.executable not in without:
+                self.start_node(node)
         if self.values["record"]:
             command = table.record_command(self.values)
             self.processes.append(Process("ros2 bag record", command, self._environment))
 
-    def start_node(self, entry: table.NodeEntry, **more: object) -> None:
-        """Start one node; `more` are parameters beside those of the table."""
-        file = Path(self._folder.name, f"{entry.executable}.yaml")
-        content = {"/**": {"ros__parameters": table.parameters(entry, self.values) | more}}
-        file.write_text(yaml.safe_dump(content))
-        command = [
-            sys.executable, "-m", entry.module, "--ros-args",
-            "--log-level", f"{entry.executable}:={self.values['log_level']}",
-            "--params-file", str(file),
-        ]  # fmt: skip
+    def start_node(self, node: table.NodeProcess, **more: object) -> None:
+        """Start one process; `more` are parameters beside those of the table."""
+        file = Path(self._folder.name, f"{node.label.replace('/', '.')}.yaml")
+        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": node.parameters | more}}))
+        command = [sys.executable, "-m", node.module, *node.words, "--ros-args"]
+        for name in node.nodes:
+            command += ["--log-level", f"{name}:={self.values['log_level']}"]
+        command += ["--params-file", str(file)]
         if self.values["params_file"]:
             command += ["--params-file", self.values["params_file"]]
-        if self.values["namespace"]:
-            command += ["-r", f"__ns:=/{self.values['namespace'].strip('/')}"]
-        self.processes.append(Process(entry.executable, command, self._environment))
+        if node.namespace:
+            command += ["-r", f"__ns:=/{node.namespace}"]
+        self.processes.append(Process(node.label, command, self._environment, node.plays_video))
 
     def video_ended(self) -> bool:
         """Whether the video was played to its end.
@@ -147,7 +160,7 @@ class Pipeline:
         """
         done = [process for process in self.processes if process.exit_code is not None]
         for process in done:
-            if process.exit_code != 0 or process.name not in table.VIDEO_PLAYERS:
+            if process.exit_code != 0 or not process.plays_video:
                 raise AmtError(process.describe_end())
         return bool(done)
 
@@ -163,11 +176,12 @@ class Pipeline:
 
     def _restart_dead(self) -> None:
         for process in list(self.processes):
-            if process.exit_code:
-                print(f"{process.describe_end()} {process.name} is started again.", file=sys.stderr)
-                self.processes.remove(process)
-                again = Process(process.name, process.command, self._environment)
-                self.processes.append(again)
+            code = process.exit_code
+            if code is None or (code == 0 and process.plays_video):
+                continue
+            print(process.describe_end("it is started again"), file=sys.stderr)
+            time.sleep(table.RESPAWN_DELAY_S)
+            self.processes[self.processes.index(process)] = process.start_again()
 
     def stop(self) -> None:
         """End all processes: SIGTERM, then SIGKILL. Ctrl-C waits until they have ended."""
@@ -201,7 +215,7 @@ def show_arguments() -> str:
     lines = ["Arguments (pass as name:=value):"]
     for argument in ARGUMENTS:
         choices = f" One of: {', '.join(argument.choices)}." if argument.choices else ""
-        lines.append(f"\n  {argument.name}\n    {argument.description}.{choices}")
+        lines.append(f"\n  {argument.name}\n    {describe(argument)}.{choices}")
         lines.append(f"    (default: '{argument.default}')")
     return "\n".join(lines)
 

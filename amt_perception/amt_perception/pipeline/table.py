@@ -7,40 +7,71 @@ where ROS's `launch` is not installed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import amt_perception
 from amt_perception.pipeline.arguments import Values, is_true, numbers
+from amt_perception.pipeline.arms import Arm, arms
 
-RECORDED_TOPICS = ("amt/hands", "amt/joint_command", "amt/retarget_status", "joint_states")
+RECORDED_TOPICS = ("amt/hands",)
+RECORDED_OF_ARM = ("amt/joint_command", "amt/retarget_status", "joint_states")
 RECORDED_EVERYWHERE = ("/tf", "/tf_static", "/diagnostics")
-VIDEO_PLAYERS = ("video_node", "composed_node")
-"""The nodes that end by themselves, with exit code 0 at the end of the video."""
+HANDS = "amt/hands"
+WORLD = "world"
+"""Frame in which two arms and their camera stand."""
+RESPAWN_DELAY_S = 1.0
+"""Before a node that died is started again: what fails at once must not keep the machine busy."""
+
+Parameters = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class NodeEntry:
-    """One node: where it lives, what it is told, and when it is started."""
+class NodeProcess:
+    """One process to be started, and the parameters of the nodes in it.
+
+    words: arguments before ROS's own. nodes: the nodes' names, as loggers and for messages.
+    """
 
     package: str
     executable: str
-    parameters: Callable[[Values], dict[str, Any]]
-    condition: Callable[[Values], bool] = lambda values: True
+    namespace: str
+    parameters: Parameters
+    nodes: tuple[str, ...]
+    words: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
-        """Python module of the node."""
+        """Python module of the executable."""
         return f"{self.package}.nodes.{self.executable}"
 
+    @property
+    def label(self) -> str:
+        """Unique among the processes of a pipeline: left/retarget_node."""
+        return f"{self.namespace}/{self.executable}".strip("/")
 
-def _composed(values: Values) -> bool:
-    return is_true(values["use_composition"]) and values["video"] != "none"
+    @property
+    def plays_video(self) -> bool:
+        """Whether it ends by itself, with exit code 0 at the end of the video."""
+        return "video_node" in self.nodes
 
 
-def _perception_parameters(values: Values) -> dict[str, Any]:
+def _camera(values: Values) -> Parameters:
+    return {
+        "video": values["video"],
+        "frame_rate": float(values["frame_rate"]),
+        "loop": is_true(values["loop"]),
+        "camera_info_file": values["camera_info_file"],
+        "camera_frame": values["camera_frame"],
+        "image_topic": values["image_topic"],
+        "camera_info_topic": values["camera_info_topic"],
+    }
+
+
+def _perception(values: Values) -> Parameters:
+    pose = numbers(values["camera_pose"])
+    parent = WORLD if values["hand"] == "both" else arms(values)[0].base_frame
     return {
         "estimator": values["estimator"],
         "checkpoint": values["checkpoint"],
@@ -52,113 +83,153 @@ def _perception_parameters(values: Values) -> dict[str, Any]:
         "image_queue": int(values["image_queue"]),
         "image_topic": values["image_topic"],
         "camera_info_topic": values["camera_info_topic"],
+        "camera_frame": values["camera_frame"],
+        "camera_parent": parent,
+        **({"camera_pose": pose} if pose else {}),
         "autostart": is_true(values["autostart"]),
     }
 
 
-def _video_parameters(values: Values) -> dict[str, Any]:
-    camera_pose = numbers(values["camera_pose"])
-    return {
-        "video": values["video"],
-        "frame_rate": float(values["frame_rate"]),
-        "loop": is_true(values["loop"]),
-        "camera_info_file": values["camera_info_file"],
-        "camera_frame": values["camera_frame"],
-        "base_frame": values["base_frame"],
-        "image_topic": values["image_topic"],
-        "camera_info_topic": values["camera_info_topic"],
-        **({"camera_pose": camera_pose} if camera_pose else {}),
-    }
-
-
-def _object_parameters(values: Values) -> dict[str, Any]:
+def _simulation(values: Values, arm: Arm) -> Parameters:
     pose = numbers(values["object_pose"])
     return {
+        "robot": values["robot"],
+        "hand": arm.hand,
+        "command_interface": values["command_interface"],
+        "hand_interface": values["hand_interface"],
+        "tf_prefix": arm.tf_prefix,
+        "base_frame": arm.base_frame,
         "object_mesh": values["object_mesh"],
         "object_mass": float(values["object_mass"]),
         **({"object_pose": pose} if pose else {}),
     }
 
 
-NODES = (
-    NodeEntry(
-        "amt_retarget", "mujoco_node",
-        lambda values: {
-            "robot": values["robot"],
-            "hand": values["hand"],
-            "command_interface": values["command_interface"],
-            "base_frame": values["base_frame"],
-            **_object_parameters(values),
-        },
-        lambda values: is_true(values["simulate"]),
-    ),
-    NodeEntry(
-        "amt_retarget", "robot_state_node",
-        lambda values: {"robot": values["robot"], "hand": values["hand"]},
-    ),
-    NodeEntry(
-        "amt_retarget", "retarget_node",
-        lambda values: {
-            "robot": values["robot"],
-            "hand": values["hand"],
-            "base_frame": values["base_frame"],
-            "position_mode": values["position_mode"],
-            "velocity_scale": float(values["velocity_scale"]),
-            "max_accel": float(values["max_accel"]),
-            "command_interface": values["command_interface"],
-            "autostart": is_true(values["autostart"]),
-        },
-    ),
-    NodeEntry(
-        "amt_perception", "grasp_node",
-        lambda values: {
-            "checkpoint": values["grasp_checkpoint"],
-            "device": values["device"],
-            "robot": values["robot"],
-            "hand": values["hand"],
-            "autostart": is_true(values["autostart"]),
-        },
-        lambda values: is_true(values["grasp"]),
-    ),
-    NodeEntry(
-        "amt_perception", "perception_node", _perception_parameters,
-        lambda values: not _composed(values),
-    ),
-    NodeEntry(
-        "amt_perception", "video_node", _video_parameters,
-        lambda values: values["video"] != "none" and not _composed(values),
-    ),
-    NodeEntry(
-        "amt_perception", "composed_node",
-        lambda values: {**_perception_parameters(values), **_video_parameters(values)},
-        lambda values: _composed(values),
-    ),
-)  # fmt: skip
-"""In the order in which they are started: whoever listens comes before whoever speaks."""
+def _robot_state(values: Values, arm: Arm) -> Parameters:
+    wanted = values["robot_state"]
+    return {
+        "robot": values["robot"],
+        "hand": arm.hand,
+        "hand_interface": values["hand_interface"],
+        "tf_prefix": arm.tf_prefix,
+        "frame_prefix": arm.frame_prefix,
+        "base_frame": arm.base_frame,
+        "publish_robot": is_true(values["simulate"] if wanted == "auto" else wanted),
+        **({"base_pose": arm.base_pose} if arm.base_pose else {}),
+    }
 
 
-def entries(values: Values) -> list[NodeEntry]:
-    """The nodes that these values ask for, in starting order."""
-    return [entry for entry in NODES if entry.condition(values)]
+def _retargeting(values: Values, arm: Arm) -> Parameters:
+    required = values["require_enable"]
+    shared = f"/{values['namespace'].strip('/')}/{HANDS}".replace("//", "/")
+    return {
+        "robot": values["robot"],
+        "hand": arm.hand,
+        "base_frame": arm.base_frame,
+        "position_mode": values["position_mode"],
+        "velocity_scale": float(values["velocity_scale"]),
+        "max_accel": float(values["max_accel"]),
+        "command_interface": values["command_interface"],
+        "hand_interface": values["hand_interface"],
+        "tf_prefix": arm.tf_prefix,
+        "hands_topic": shared if values["hand"] == "both" else HANDS,
+        "command_rate_hz": float(values["command_rate_hz"]),
+        "require_enable": (
+            not is_true(values["simulate"]) if required == "auto" else is_true(required)
+        ),
+        "require_deadman": is_true(values["require_deadman"]),
+        "input_timeout_s": float(values["input_timeout_s"]),
+        "joint_state_timeout_s": float(values["joint_state_timeout_s"]),
+        "autostart": is_true(values["autostart"]),
+    }
+
+
+def _grasps(values: Values, arm: Arm) -> Parameters:
+    return {
+        "checkpoint": values["grasp_checkpoint"],
+        "device": values["device"],
+        "robot": values["robot"],
+        "hand": arm.hand,
+        "autostart": is_true(values["autostart"]),
+    }
+
+
+def _composed_parts(values: Values) -> tuple[str, ...]:
+    """What runs in one process, in starting order; nothing when all have their own."""
+    camera = ("video_node",) if values["video"] != "none" else ()
+    if values["use_composition"] == "all":
+        return ("retarget_node", "perception_node", *camera)
+    if values["use_composition"] == "true" and camera:
+        return ("perception_node", *camera)
+    return ()
+
+
+def processes(values: Values) -> list[NodeProcess]:
+    """What these values ask for, in starting order: who listens comes before who speaks."""
+    found: list[NodeProcess] = []
+    composed = _composed_parts(values)
+    common = {"use_sim_time": is_true(values["use_sim_time"])}
+
+    def add(
+        package: str,
+        executable: str,
+        namespace: str,
+        parameters: Parameters,
+        nodes: tuple[str, ...] = (),
+    ) -> None:
+        found.append(
+            NodeProcess(
+                package, executable, namespace, parameters | common, nodes or (executable,), nodes
+            )
+        )
+
+    for arm in arms(values):
+        if is_true(values["simulate"]):
+            add("amt_retarget", "mujoco_node", arm.namespace, _simulation(values, arm))
+        robot_state = _robot_state(values, arm)
+        if robot_state["publish_robot"] or arm.base_pose:
+            add("amt_retarget", "robot_state_node", arm.namespace, robot_state)
+        if "retarget_node" not in composed:
+            add("amt_retarget", "retarget_node", arm.namespace, _retargeting(values, arm))
+        if is_true(values["grasp"]):
+            add("amt_perception", "grasp_node", arm.namespace, _grasps(values, arm))
+    shared = values["namespace"].strip("/")
+    if composed:
+        parts = {
+            "retarget_node": lambda: _retargeting(values, arms(values)[0]),
+            "perception_node": lambda: _perception(values),
+            "video_node": lambda: _camera(values),
+        }
+        parameters: Parameters = {}
+        for part in composed:
+            parameters |= parts[part]()
+        add("amt_perception", "composed_node", shared, parameters, composed)
+        return found
+    add("amt_perception", "perception_node", shared, _perception(values))
+    if values["video"] != "none":
+        add("amt_perception", "video_node", shared, _camera(values))
+    return found
 
 
 def record_command(values: Values) -> list[str]:
     """The command that writes the bag which `record` asks for."""
-    namespace = values["namespace"].strip("/")
-    topics = [f"/{namespace}/{topic}".replace("//", "/") for topic in RECORDED_TOPICS]
-    return ["ros2", "bag", "record", "-o", values["record"], *topics, *RECORDED_EVERYWHERE]
+    topics = [f"/{values['namespace']}/{topic}" for topic in RECORDED_TOPICS]
+    topics += [f"/{arm.namespace}/{topic}" for arm in arms(values) for topic in RECORDED_OF_ARM]
+    names = ["/" + "/".join(filter(None, topic.split("/"))) for topic in topics]
+    return ["ros2", "bag", "record", "-o", values["record"], *names, *RECORDED_EVERYWHERE]
 
 
-def parameters(entry: NodeEntry, values: Values) -> dict[str, Any]:
-    """ROS parameters of one node."""
-    return {**entry.parameters(values), "use_sim_time": is_true(values["use_sim_time"])}
+def rviz_config() -> Path:
+    """The view that `rviz` opens."""
+    return Path(amt_perception.__file__).parent / "config" / "amt.rviz"
 
 
 def transport_environment() -> dict[str, str]:
     """Environment of every process: shared memory that images fit in, and memory kept between them.
 
     The default Fast DDS segment loses most 720p images; without the malloc settings each image
-    costs page faults on both sides. What the user has set stays.
+    costs page faults on both sides. Nodes find each other on this machine only. What the user has
+    set stays.
     """
     profile = Path(amt_perception.__file__).parent / "config" / "fastdds.xml"
     settings = {
@@ -168,4 +239,15 @@ def transport_environment() -> dict[str, str]:
         "MALLOC_TRIM_THRESHOLD_": "1000000000",
         "MALLOC_TOP_PAD_": "67108864",
     }
+    if not any(name in os.environ for name in DISCOVERY_SETTINGS):
+        settings["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     return {name: value for name, value in settings.items() if name not in os.environ}
+
+
+DISCOVERY_SETTINGS = (
+    "ROS_AUTOMATIC_DISCOVERY_RANGE",
+    "ROS_LOCALHOST_ONLY",
+    "ROS_STATIC_PEERS",
+    "ROS_DISCOVERY_SERVER",
+)
+"""Who has set one of these has decided which machines hear each other."""

@@ -129,9 +129,7 @@ class RetargetNode(SelfStartingLifecycleNode):
     def _subscribe_hands(self, topic: str, watched: bool) -> Subscription:
         """watched: ask DDS to watch over the publisher, too (see topics.hand_publisher_qos)."""
         if not watched:
-            return self.create_subscription(
-                HandPoseArray, topic, self._on_hands, topics.RESULT_QOS
-            )
+            return self.create_subscription(HandPoseArray, topic, self._on_hands, topics.RESULT_QOS)
         lost = self._on_hands_lost
         callbacks = SubscriptionEventCallbacks(deadline=lost, liveliness=lost)
         qos = topics.hand_publisher_qos()

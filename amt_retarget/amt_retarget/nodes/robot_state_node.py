@@ -1,7 +1,7 @@
 """Publishes /robot_description and the tf of every robot link, as robot_state_publisher does.
 
 robot_state_publisher exists only in a ROS installation; this node lets RViz and Foxglove show the
-robot without one.
+robot without one. Of several robots it also says where each stands.
 """
 
 from __future__ import annotations
@@ -19,18 +19,32 @@ from amt_retarget.robot.description import read_urdf
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifetime import run_nodes
+from amt_retarget.ros.static_pose import publish_static_pose
 from amt_retarget.ros.transforms import transforms_message
 
 PERIOD_S = 0.05
+ROOT = "base_link"
+"""Of the description's links."""
+WORLD = "world"
+"""Frame that several robots stand in."""
 
 
 class RobotStateNode(Node):
-    """Forward kinematics of /joint_states, 20 times a second."""
+    """Forward kinematics of /joint_states, 20 times a second.
+
+    Links are named as in the description with `frame_prefix` before it, the root `base_frame`.
+    """
 
     def __init__(self) -> None:
         super().__init__("robot_state_node")
         arm = str(self.declare_parameter("robot", "ur5e").value)
         hand = str(self.declare_parameter("hand", "right").value)
+        self._frame_prefix = str(self.declare_parameter("frame_prefix", "").value)
+        base_frame = self.declare_parameter("base_frame", f"{self._frame_prefix}{ROOT}").value
+        self._base_frame = str(base_frame)
+        publish_static_pose(self, "base_pose", WORLD, self._base_frame)
+        if not self.declare_parameter("publish_robot", True).value:
+            return
         self._robot = Robot.load(arm, hand)
         self._index = {name: index for index, name in enumerate(self._robot.joint_names)}
         self._positions = np.full(len(self._index), np.nan)
@@ -52,8 +66,14 @@ class RobotStateNode(Node):
     def _publish(self) -> None:
         if not np.isfinite(self._positions).all():
             return
-        poses = self._robot.link_poses(self._positions)
+        poses = [
+            (self._frame(parent), self._frame(link), rotation, position)
+            for parent, link, rotation, position in self._robot.link_poses(self._positions)
+        ]
         self._transforms.publish(transforms_message(poses, self.get_clock().now().to_msg()))
+
+    def _frame(self, link: str) -> str:
+        return self._base_frame if link == ROOT else self._frame_prefix + link
 
 
 def main() -> int:

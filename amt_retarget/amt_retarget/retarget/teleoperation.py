@@ -201,7 +201,9 @@ class Teleoperation:
         reasons = self.operator.reasons() | self._robot_reasons() | self._task_reasons()
         if not self.engaged:
             reasons |= self._moving(now)
-            if reasons or self.states.state == State.FAULT or not self._engage():
+            if not reasons and self.states.state != State.FAULT:
+                reasons |= self._engage()
+            if not self.engaged:
                 self._enter(self.states.wait(reasons))
                 return Cycle(None)
         result: RetargetResult | None = None
@@ -275,21 +277,22 @@ class Teleoperation:
             return Reason.ROBOT_MOVING if np.isfinite(measured).all() else NO_REASON
         return NO_REASON if now - since > STANDS_S else Reason.ROBOT_MOVING
 
-    def _engage(self) -> bool:
-        """Begin to command the robot from where it stands; False where a grasp is not there."""
+    def _engage(self) -> Reason:
+        """Begin to command the robot from where it stands; why not, if so."""
         start = self.measured.positions.copy()
         if self.grasp is not None:
             if np.abs(start - self.grasp.positions)[: self._arm_joints].max() > NEAR_RAD:
                 self.grasp = None
-                return False
+                return Reason.GRASP_STOPPED
             self.grasp.rest()
             start = self.grasp.positions.copy()
         self.retargeter.engage(start)
+        if self.grasp is None and (reasons := self._aim()):
+            return reasons  # a first hand that is none must not make the robot hold
         self._guard.start(start)
         self.following.reset()
-        self._aim_reasons = NO_REASON
         self.engaged = True
-        return True
+        return NO_REASON
 
     @property
     def _arm_joints(self) -> int:

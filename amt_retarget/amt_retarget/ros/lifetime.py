@@ -50,10 +50,19 @@ def _end_with_parent(parent: int) -> None:
 def run_nodes(
     make_nodes: Callable[[], Sequence[Node]], user_errors: tuple[type[Exception], ...] = ()
 ) -> int:
+    """`run_node_groups` of nodes that take turns in one thread."""
+    return run_node_groups(lambda: [make_nodes()], user_errors)
+
+
+def run_node_groups(
+    make_groups: Callable[[], Sequence[Sequence[Node]]],
+    user_errors: tuple[type[Exception], ...] = (),
+) -> int:
     """Create nodes, spin them until they are told to end, and return the process's exit code.
 
-    make_nodes: called after rclpy.init. user_errors: exceptions whose message is printed as one
-    line `error: ...` on stderr, with exit code 1, instead of a traceback; so are wrong ROS
+    make_groups: called after rclpy.init; the nodes of each group take turns in a thread of their
+    own, and a failure of one group ends all. user_errors: exceptions whose message is printed as
+    one line `error: ...` on stderr, with exit code 1, instead of a traceback; so are wrong ROS
     arguments and parameters. SIGINT, SIGTERM and `rclpy.shutdown` end the nodes with exit code 0.
     """
     expected: tuple[type[Exception], ...] = (
@@ -63,21 +72,23 @@ def run_nodes(
     )
     told_to_end = _break_off_when_told()
     parent = os.getppid()
-    nodes: Sequence[Node] = ()
+    groups: Sequence[Sequence[Node]] = ()
+    others: list[_SpinThread] = []
     code = 0
     try:
         _init_rclpy()
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
-        nodes = make_nodes()
+        groups = make_groups()
         if told_to_end.is_set():
             return 0  # a library has swallowed the KeyboardInterrupt
         gc.collect()
         gc.freeze()  # what lives as long as the nodes is never scanned again: no pauses of 50 ms
-        executor = SingleThreadedExecutor()
-        for node in nodes:
-            executor.add_node(node)
+        executor = _executor_of(groups[0])
+        others = [_SpinThread(group) for group in groups[1:]]
         _ignore_signals()  # a KeyboardInterrupt inside rclpy's C++ would become another error
         install_signal_handlers(SignalHandlerOptions.ALL)  # from now on they let spin return
+        for thread in others:
+            thread.start()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -85,8 +96,7 @@ def run_nodes(
         if told_to_end.is_set():
             pass  # ctypes, for one, makes an ArgumentError of a KeyboardInterrupt
         elif isinstance(error, expected):
-            print(f"error: {_one_line(error)}", file=sys.stderr, flush=True)
-            code = 1
+            code = _say_why(error)
         elif rclpy.ok():
             raise
         # Else a signal has shut rclpy down, and the call that was under way failed for that reason.
@@ -95,10 +105,50 @@ def run_nodes(
         # must not break off the clean end.
         uninstall_signal_handlers()
         _ignore_signals()
-        for node in nodes:
+        if others:  # a thread that still spins while Python ends would abort the process
+            rclpy.try_shutdown()
+        for thread in others:
+            thread.join()
+        for node in (node for group in groups for node in group):
             node.destroy_node()
         rclpy.try_shutdown()
+    for failure in (thread.failure for thread in others if thread.failure is not None):
+        if not isinstance(failure, expected):
+            raise failure
+        code = _say_why(failure)
     return code
+
+
+class _SpinThread(threading.Thread):
+    """Spins one group of nodes; when that fails, it keeps the error and ends the other groups."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        super().__init__()
+        self.failure: Exception | None = None
+        self._executor = _executor_of(nodes)
+
+    def run(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception as error:
+            if rclpy.ok():  # else the call that was under way failed because all is ending
+                self.failure = error
+        rclpy.try_shutdown()
+
+
+def _executor_of(nodes: Sequence[Node]) -> SingleThreadedExecutor:
+    executor = SingleThreadedExecutor()
+    for node in nodes:
+        executor.add_node(node)
+    return executor
+
+
+def _say_why(error: Exception) -> int:
+    """Print the user's mistake in one line; the exit code."""
+    print(f"error: {_one_line(error)}", file=sys.stderr, flush=True)
+    return 1
 
 
 def _break_off_when_told() -> threading.Event:

@@ -93,9 +93,7 @@ PARAMETERS = {
     "workspace_max": RetargetParameter(
         list(_DEFAULTS.workspace_max), "upper corner of that box (m)", Change.AT_REST
     ),
-    "table_height": _number(
-        0.0, -2.0, 2.0, "of a surface that nothing may touch, base frame (m)"
-    ),
+    "table_height": _number(0.0, -2.0, 2.0, "of a surface that nothing may touch, base frame (m)"),
     "velocity_scale": _number(
         0.25, 0.01, 1.0, "share of the arm's velocity limits; in motion it may be lowered", _LIVE
     ),
@@ -112,9 +110,7 @@ PARAMETERS = {
     "position_scale": _number(
         1.0, 0.1, 5.0, "way of the robot's wrist over that of the person's (relative)"
     ),
-    "min_confidence": _number(
-        0.5, 0.0, 1.0, "hands below this confidence are not followed", _LIVE
-    ),
+    "min_confidence": _number(0.5, 0.0, 1.0, "hands below this confidence are not followed", _LIVE),
     "input_timeout_s": _number(
         0.05, *TIMEOUT_RANGE_S, "hold when no hand has come for this long (s)", _LIVE
     ),

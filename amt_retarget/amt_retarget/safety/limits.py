@@ -217,9 +217,7 @@ class CommandGuard:
     def brake(self, dt: float) -> CheckedCommand:
         """The command [n] that brakes to a standstill, and then stays there, for dt seconds."""
         assert self._positions is not None
-        self._positions, self._velocities = self.limits.brake(
-            self._positions, self._velocities, dt
-        )
+        self._positions, self._velocities = self.limits.brake(self._positions, self._velocities, dt)
         return CheckedCommand(True, self._positions.copy(), self._velocities.copy(), ())
 
     def _violations(self, new: np.ndarray, dt: float) -> list[str]:

@@ -73,7 +73,7 @@ class InputWatchdog:
 
     def lose(self) -> None:
         """Take the source for dead, as DDS has found out."""
-        self._arrival = min(self._arrival, self._clock() - self.timeout_s)
+        self._arrival = min(self._arrival, self._clock() - 2.0 * self.timeout_s)
 
     @property
     def started(self) -> bool:
@@ -90,4 +90,4 @@ class InputWatchdog:
 
     def expired(self) -> bool:
         """Whether no input has counted for longer than timeout_s."""
-        return self.silence() >= self.timeout_s
+        return self.silence() > self.timeout_s
