@@ -37,12 +37,12 @@ class MovingHand:
         step = IMAGE_PERIOD_S / 0.4
         self._gain += float(np.clip((motion != "standing") - self._gain, -step, step))
         self._turn += float(np.clip((motion == "turning") - self._turn, -step, step))
-        phase = 2.0 * np.pi * 0.6 * time_s
+        phase = 2.0 * np.pi * 0.8 * time_s
         way = self._gain * (1.0 - self._turn)
         pose = np.zeros((16, 3))
-        pose[0] = self._turn * np.array([0.3, 0.4, 0.2]) * np.sin(phase)
+        pose[0] = self._turn * np.array([0.25, 0.3, 0.15]) * np.sin(phase)
         pose[1:13, 2] = 0.4 + 0.35 * self._gain * np.sin(1.3 * phase)
-        wrist = way * np.array([0.08, 0.05, 0.04]) * np.sin(phase + np.array([0.0, 0.7, 1.9]))
+        wrist = way * np.array([0.05, 0.035, 0.03]) * np.sin(phase + np.array([0.0, 0.7, 1.9]))
         return self._kinematics.joints21(pose, np.zeros(10), CENTRE + wrist)
 
 

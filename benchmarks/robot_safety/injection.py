@@ -67,7 +67,7 @@ def inject(world: World, injection: Injection) -> dict[str, Any]:
     statuses = answers(world.statuses)
     result = reaction(fault, statuses, commands, began, ended, *stamps)
     violations = broken_limits(commands, measured, world.limits, world.period_s)
-    jump = jumps(commands, measured, world.limits)
+    jump = jumps(commands, measured)
     problems = [*result.problems, *([problem] if problem else []), *violations]
     if recovered_s is None:
         problems.append(f"did not recover: {world.state_text}")
@@ -88,6 +88,7 @@ def inject(world: World, injection: Injection) -> dict[str, Any]:
         "recovered_s": _rounded(recovered_s),
         "recovered_without_jump": recovered_s is not None and jump <= JUMP_RAD,
         "jump_rad": _rounded(jump),
+        "longest_gap_s": _rounded(_longest_gap(commands, began, ended)),
         "passed": not problems,
         "detail": "; ".join(problems),
         "lasted_s": _rounded(restored - begin),
@@ -157,6 +158,12 @@ def _until_tracking(world: World) -> float | None:
         return world.wait_until(lambda: world.state == State.TRACK, "TRACK", RECOVERY_S)
     except WorldError:
         return None
+
+
+def _longest_gap(commands: JointStream, began: float, ended: float) -> float:
+    """Between two commands (s) around the fault: how well the machine kept up."""
+    near = commands.times[(commands.times > began - 0.1) & (commands.times < ended)]
+    return float(np.diff(near).max(initial=0.0))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -16,7 +16,7 @@ from benchmarks.robot_safety.recording import JointStream, Recording
 
 JUMP_RAD = 0.02
 """Most that the first command after a pause may be away from the measured joints."""
-AT_REST_RAD_S = 0.02
+LAG_S = 0.05
 QUIET_S = 0.15
 """A robot that was told to be silent has had no command for so long at the end of the fault."""
 
@@ -138,29 +138,30 @@ def _at_the_end(fault: Fault, commands: JointStream, ended: float) -> list[str]:
     return [] if moved < 1e-6 else [f"the robot was still moved by {moved:.2g} rad at its end"]
 
 
-def jumps(commands: JointStream, measured: JointStream, limits: JointLimits) -> float:
+def jumps(commands: JointStream, measured: JointStream) -> float:
     """Largest distance (rad) of a first command after a pause from the joints measured then.
 
-    Only where the robot was at rest, as it is after a pause: one that moves has moved on since.
+    What a robot in motion covers in LAG_S is taken off: its measured joints are so old.
     """
-    if not len(commands.times) or not len(measured.times):
-        return 0.0
-    starts = np.flatnonzero(np.diff(commands.times) > PAUSE_S) + 1
     largest = 0.0
-    for index in (0, *starts):
-        before = np.flatnonzero(measured.times <= commands.times[index])
-        if not len(before) or (index == 0 and not _fresh(commands, measured)):
+    starts = (np.flatnonzero(np.diff(commands.times) > PAUSE_S) + 1).tolist()
+    if _fresh(commands, measured):
+        starts.insert(0, 0)
+    for index in starts:
+        now = int(np.searchsorted(measured.times, commands.times[index])) - 1
+        if now < 0:
             continue
-        now = before[-1]
-        if np.abs(measured.velocities[now]).max() < AT_REST_RAD_S:
-            order = [measured.names.index(name) for name in commands.names]
-            away = commands.positions[index] - measured.positions[now][order]
-            largest = max(largest, float(np.abs(away).max()))
+        order = [measured.names.index(name) for name in commands.names]
+        away = np.abs(commands.positions[index] - measured.positions[now][order])
+        lag = np.abs(measured.velocities[now][order]) * LAG_S
+        largest = max(largest, float((away - lag).max()))
     return largest
 
 
 def _fresh(commands: JointStream, measured: JointStream) -> bool:
     """Whether the recording holds the beginning of the stream of commands, not its middle."""
+    if not len(commands.times) or not len(measured.times):
+        return False
     return bool(commands.times[0] - measured.times[0] > PAUSE_S)
 
 
@@ -168,7 +169,7 @@ def broken_limits(
     commands: JointStream, measured: JointStream, limits: JointLimits, period_s: float
 ) -> list[str]:
     """All limits, of commands and of measured joints; each kind and joint once."""
-    fresh = bool(len(measured.times)) and bool(len(commands.times)) and _fresh(commands, measured)
+    fresh = _fresh(commands, measured)
     found = command_violations(commands, limits, period_s, at_rest=fresh)
     found += measured_violations(measured, limits)
     worst: dict[tuple[str, str], str] = {}

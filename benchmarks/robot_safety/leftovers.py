@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -14,12 +15,14 @@ LOCK_SUFFIX = "_el"
 """Of the file beside a segment that its owner keeps locked: unlocked, the owner is gone."""
 
 
-def segments() -> set[str]:
-    """Names of all files of Fast DDS in shared memory, of whomever."""
-    try:
-        return {entry.name for entry in SHARED_MEMORY.iterdir() if PATTERN.match(entry.name)}
-    except FileNotFoundError:
-        return set()
+def segments() -> dict[str, int]:
+    """Files of Fast DDS in shared memory, of whomever: name -> inode (a new one when made anew)."""
+    found = {}
+    for entry in SHARED_MEMORY.iterdir() if SHARED_MEMORY.is_dir() else ():
+        if PATTERN.match(entry.name):
+            with suppress(FileNotFoundError):
+                found[entry.name] = entry.stat().st_ino
+    return found
 
 
 def mapped_by(pids: list[int]) -> set[str]:
@@ -39,21 +42,24 @@ def mapped_by(pids: list[int]) -> set[str]:
     return names
 
 
-def abandoned(names: set[str]) -> set[str]:
-    """Of these segments, those that are still there and belong to no living process.
+def abandoned(names: set[str], before: dict[str, int]) -> set[str]:
+    """Of these segments, those that are new, still there, and of no living process.
 
-    A segment NAME has a lock NAME_el that its owner holds; ports of a DDS domain are shared by its
-    participants, and the last of them to end removes them.
+    before: `segments` as they were. A segment NAME has a lock NAME_el that its owner holds. Ports
+    are shared by all processes that listen there, of other programs, too: what any living process
+    has mapped or open is in use.
     """
-    left = set()
-    for name in names & segments():
-        lock = SHARED_MEMORY / (name if name.endswith(LOCK_SUFFIX) else name + LOCK_SUFFIX)
-        if not _locked(lock):
-            left.add(name)
+    now = segments()
+    left = {name for name in names & set(now) if before.get(name) != now[name]}
+    left = {name for name in left if not _locked(name)}
+    if left:
+        living = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        left -= mapped_by(living)
     return left
 
 
-def _locked(path: Path) -> bool:
+def _locked(name: str) -> bool:
+    path = SHARED_MEMORY / (name if name.endswith(LOCK_SUFFIX) else name + LOCK_SUFFIX)
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

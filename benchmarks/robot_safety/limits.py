@@ -44,8 +44,8 @@ def command_violations(
     """Where consecutive commands break a position, velocity or acceleration limit.
 
     Velocity is the change of position over period_s, acceleration the change of velocity over
-    period_s; a stream begins at rest, and again after PAUSE_S without a command. Over WINDOW
-    commands the speed in real time is checked, too: commands that are right one by one must not be
+    period_s; a stream begins at rest, and again after PAUSE_S without a command (that it begins
+    where the robot is, is another check: judge.jumps). Over WINDOW commands the speed in real time is checked, too: commands that are right one by one must not be
     sent too fast. at_rest: False for the continuation of a stream that has been checked.
     """
     if len(stream.times) < 2:
@@ -55,7 +55,7 @@ def command_violations(
     steps = np.diff(positions, axis=0)
     lost = np.diff(stream.numbers) > 1  # by the listener; the step across is not one step
     pause = np.diff(stream.times) > PAUSE_S
-    velocity = np.where(lost[:, None], 0.0, steps / period_s)
+    velocity = np.where((lost | pause)[:, None], 0.0, steps / period_s)
     before = np.vstack([np.zeros((1, steps.shape[1])), velocity[:-1]])
     before[pause] = 0.0
     after_loss = np.concatenate([[False], lost[:-1]])

@@ -101,7 +101,7 @@ def report(figures: Figures, samples: list[Sample], period_s: float) -> dict[str
 
 def _percentiles(seconds: np.ndarray) -> dict[str, float]:
     """p50, p99 and the largest, ms."""
-    p50, p99, largest = np.percentile(1e3 * seconds, (50, 99, 100))
+    p50, p99, largest = (float(value) for value in np.percentile(1e3 * seconds, (50, 99, 100)))
     return {"p50": round(p50, 3), "p99": round(p99, 3), "max": round(largest, 3)}
 
 
