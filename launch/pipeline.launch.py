@@ -30,7 +30,9 @@ from amt_perception.pipeline.arguments import ARGUMENTS, Values, complete, descr
 
 def _node(process: table.NodeProcess, values: Values) -> Node:
     levels = [
-        word for name in process.nodes for word in ("--log-level", f"{name}:={values['log_level']}")
+        word
+        for name in process.loggers
+        for word in ("--log-level", f"{name}:={values['log_level']}")
     ]
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
@@ -70,13 +72,13 @@ def _start(context: LaunchContext) -> list[Action]:
         argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS
     }
     values = complete(values)
-    actions: list[Action] = [_node(process, values) for process in table.processes(values)]
-    if values["record"]:
-        actions.append(ExecuteProcess(cmd=table.record_command(values), output="screen"))
+    actions: list[Action] = []  # first what may be missing here: nothing else runs then
     if is_true(values["rviz"]):
         config = str(table.rviz_config())
         actions.append(Node(package="rviz2", executable="rviz2", arguments=["-d", config]))
-    return actions
+    if values["record"]:
+        actions.append(ExecuteProcess(cmd=table.record_command(values), output="screen"))
+    return actions + [_node(process, values) for process in table.processes(values)]
 
 
 def _refuse_unknown(context: LaunchContext) -> None:
@@ -106,7 +108,6 @@ def generate_launch_description() -> LaunchDescription:
         )
         for argument in ARGUMENTS
     ]
-    environment = [
-        SetEnvironmentVariable(name, value) for name, value in table.transport_environment().items()
-    ]
+    settings = table.transport_environment() | table.launcher_environment()
+    environment = [SetEnvironmentVariable(name, value) for name, value in settings.items()]
     return LaunchDescription([*arguments, *environment, OpaqueFunction(function=_start)])

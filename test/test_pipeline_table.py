@@ -10,7 +10,7 @@ import pytest
 from amt_perception.errors import AmtError
 from amt_perception.pipeline import runner, table
 from amt_perception.pipeline.arguments import ARGUMENTS, complete
-from amt_retarget.ros.retarget_parameters import RANGES
+from amt_retarget.ros.retarget_parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,15 +33,14 @@ def test_every_argument_is_used() -> None:
 
 
 def strings_of(source: Path) -> set[str]:
-    """All text constants in a module, and in the modules of its package that it imports."""
-    found, package = set(), source.parents[1]
+    """All text constants in a module, and in the modules of the `ros` folders that it imports."""
+    found = set()
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.add(node.value)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            module = package.parent.joinpath(*node.module.split(".")).with_suffix(".py")
-            if module.exists() and module.parent.name == "ros":
-                found |= strings_of(module)
+        elif isinstance(node, ast.ImportFrom) and node.module and ".ros." in node.module:
+            names = node.module.split(".")
+            found |= strings_of(ROOT.joinpath(names[0], *names).with_suffix(".py"))
     return found
 
 
@@ -89,10 +88,12 @@ def test_wrong_values_end_in_one_sentence(given: dict[str, str], word: str) -> N
 
 def test_ranges_are_those_of_the_nodes() -> None:
     for argument in ARGUMENTS:
-        if argument.name in RANGES:
-            default, low, high, _ = RANGES[argument.name]
-            assert argument.limits == (low, high), argument.name
-            assert float(argument.default) == default, argument.name
+        parameter = PARAMETERS.get(argument.name)
+        if parameter is not None and parameter.low is not None:
+            assert argument.limits == (parameter.low, parameter.high), argument.name
+            assert float(argument.default) == parameter.default, argument.name
+        elif parameter is not None and parameter.choices:
+            assert set(argument.choices) >= set(parameter.choices), argument.name
 
 
 def labels(given: dict[str, str]) -> list[str]:

@@ -112,7 +112,11 @@ class Pipeline:
         self.values = complete(values)
         self.processes: list[Process] = []
         self._folder = tempfile.TemporaryDirectory(prefix="amt_")
-        self._environment = {**os.environ, **table.transport_environment()}
+        self._environment = {
+            **os.environ,
+            **table.transport_environment(),
+            **table.launcher_environment(),
+        }
 
     def __enter__(self) -> Pipeline:
         return self
@@ -143,7 +147,7 @@ class Pipeline:
         file = Path(self._folder.name, f"{node.label.replace('/', '.')}.yaml")
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": node.parameters | more}}))
         command = [sys.executable, "-m", node.module, *node.words, "--ros-args"]
-        for name in node.nodes:
+        for name in node.loggers:
             command += ["--log-level", f"{name}:={self.values['log_level']}"]
         command += ["--params-file", str(file)]
         if self.values["params_file"]:

@@ -31,7 +31,7 @@ Parameters = dict[str, Any]
 class NodeProcess:
     """One process to be started, and the parameters of the nodes in it.
 
-    words: arguments before ROS's own. nodes: the nodes' names, as loggers and for messages.
+    words: arguments before ROS's own. nodes: the nodes' names.
     """
 
     package: str
@@ -50,6 +50,11 @@ class NodeProcess:
     def label(self) -> str:
         """Unique among the processes of a pipeline: left/retarget_node."""
         return f"{self.namespace}/{self.executable}".strip("/")
+
+    @property
+    def loggers(self) -> list[str]:
+        """Names of the nodes' loggers: left.retarget_node."""
+        return [f"{self.namespace}/{node}".strip("/").replace("/", ".") for node in self.nodes]
 
     @property
     def plays_video(self) -> bool:
@@ -222,6 +227,11 @@ def record_command(values: Values) -> list[str]:
 def rviz_config() -> Path:
     """The view that `rviz` opens."""
     return Path(amt_perception.__file__).parent / "config" / "amt.rviz"
+
+
+def launcher_environment() -> dict[str, str]:
+    """Tells the nodes which process they must not outlive (see amt_retarget.ros.lifetime)."""
+    return {"AMT_LAUNCHER": str(os.getpid())}
 
 
 def transport_environment() -> dict[str, str]:

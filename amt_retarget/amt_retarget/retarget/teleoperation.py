@@ -29,6 +29,8 @@ AT_REST = 1e-6
 STANDS_RAD = 0.02
 """A robot whose joints have moved by less since STANDS_S ago stands."""
 STANDS_S = 0.1
+READING_RAD = 0.02
+"""A joint that reads no farther than this beyond its limit stands at the limit."""
 NEAR_RAD = 0.1
 """A grasp is begun where it was planned from, or not at all."""
 
@@ -279,7 +281,9 @@ class Teleoperation:
 
     def _engage(self) -> Reason:
         """Begin to command the robot from where it stands; why not, if so."""
-        start = self.measured.positions.copy()
+        limits, start = self.retargeter.limits, self.measured.positions.copy()
+        inside = np.clip(start, limits.lower, limits.upper)
+        start = np.where(np.abs(start - inside) < READING_RAD, inside, start)
         if self.grasp is not None:
             if np.abs(start - self.grasp.positions)[: self._arm_joints].max() > NEAR_RAD:
                 self.grasp = None

@@ -24,6 +24,8 @@ from rclpy.signals import (
 
 PARENT_POLL_S = 0.1
 EXIT_GRACE_S = 0.7
+LAUNCHER = "AMT_LAUNCHER"
+"""Environment variable with the id of the process that started the pipeline, if one did."""
 
 
 class NodeFailureError(Exception):
@@ -34,17 +36,30 @@ def _end_with_parent(parent: int) -> None:
     """Shut down when the parent is gone: an orphan must not go on commanding a robot.
 
     SIGTERM to `ros2 launch` ends it without ending its nodes. A node that was started by process 1
-    (a service manager) has no parent to lose.
+    (a service manager) has no parent to lose, unless LAUNCHER names it: then it has been lost while
+    Python started.
     """
+    launcher = int(os.environ.get(LAUNCHER) or 1)
     stop = threading.Event()
-    while parent != 1 and rclpy.ok():
-        if os.getppid() != parent:
+    while rclpy.ok() and (parent != 1 or launcher != 1):
+        lost = os.getppid() != parent or (parent == 1 and launcher != 1)
+        if lost or not _exists(launcher):
             rclpy.try_shutdown()
             with suppress(OSError):  # its end of our stderr may be gone as well
                 print("The process that started this node is gone; ending.", file=sys.stderr)
             stop.wait(EXIT_GRACE_S)
             os._exit(1)
         stop.wait(PARENT_POLL_S)
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def run_nodes(
