@@ -193,6 +193,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "stops": len(rows),
         "orphans": sum(len(row["orphans"]) for row in rows),
         "leaked_segments": sum(len(row["leaked_segments"]) for row in rows),
+        "leaked_ports": sum("port" in name for row in rows for name in row["leaked_segments"]),
         "segments_watched": sum(row["segments_used"] for row in rows),
         "tracebacks": sum(row["traceback"] for row in rows),
         "wrong_exit_codes": sum(not row["exit_code_right"] for row in rows),
