@@ -17,6 +17,8 @@ from sensor_msgs.msg import JointState
 
 from benchmarks.robot_safety.hands import get_joints, set_joints, turned_about_the_wrist
 
+ASIDE = np.array([0.2, 0.0, 0.0])
+"""m, where another person's hand is."""
 Sent = list[tuple[float, Any]]
 Disturbance = Callable[[Any, int, np.random.Generator], Sent]
 
@@ -196,7 +198,7 @@ def another_person(message: HandPoseArray, rng: np.random.Generator) -> None:
     """A left hand appears beside ours, more certain than ours."""
     other = copy.deepcopy(message.hands[0])
     other.side, other.confidence, other.track_id = HandPose.SIDE_LEFT, 0.99, 2
-    set_joints(other, turned_about_the_wrist(get_joints(other), 0.5) + [0.2, 0.0, 0.0])
+    set_joints(other, turned_about_the_wrist(get_joints(other), 0.5) + ASIDE)
     message.hands = [other, message.hands[0]]
 
 

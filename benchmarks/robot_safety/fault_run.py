@@ -10,10 +10,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.robot_safety.faults import FAULT_TABLE, Fault
+from benchmarks.robot_safety.faults import FAULT_TABLE, IMAGE_FAULTS, Fault
 from benchmarks.robot_safety.injection import Injection, inject
 from benchmarks.robot_safety.rows import Rows, write_report
-from benchmarks.robot_safety.setups import SETUPS
+from benchmarks.robot_safety.setups import IMAGES, SETUPS
 from benchmarks.robot_safety.world import World, WorldError
 
 TRIES = 2
@@ -22,19 +22,20 @@ TRIES = 2
 
 def plan(faults: Iterable[Fault] = FAULT_TABLE, pattern: str = "") -> list[Injection]:
     """All injections whose name matches the pattern (a regular expression), setup by setup."""
-    everything = (
+    everything = [
         Injection(fault, motion, setup)
         for setup in SETUPS
         for fault in faults
         for motion in fault.motions
         if setup.deadman or not fault.deadman_only
-    )
+    ]
+    everything += [Injection(fault, "filmed", IMAGES) for fault in IMAGE_FAULTS]
     return [injection for injection in everything if re.search(pattern, injection.name)]
 
 
 def run(injections: list[Injection], seed: int, out: Path) -> Iterator[dict[str, Any]]:
     """Rows of the injections, each setup in a world of its own for as long as that lives."""
-    for setup in SETUPS:
+    for setup in (*SETUPS, IMAGES):
         waiting = [injection for injection in injections if injection.setup == setup]
         tries = 0
         while waiting:
@@ -96,10 +97,10 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "passed": sum(row["passed"] for row in rows),
         "limits_kept": sum(row["limits_kept"] for row in rows),
         "recovered_without_jump": sum(row["recovered_without_jump"] for row in rows),
-        "dead_source_answered_ms_max": round(1e3 * max((r["time_s"] for r in dead), default=0.0), 1),
+        "dead_source_answered_ms_max": round(
+            1e3 * max((r["time_s"] for r in dead), default=0.0), 1
+        ),
         "dead_source_followed_ms_max": round(
             1e3 * max((r["followed_s"] or 0.0 for r in dead), default=0.0), 1
         ),
     }
-
-

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from amt_msgs.msg import HandPose
 
 from amt_retarget.safety.state import NO_REASON, Reason, State
+from benchmarks.robot_safety import camera
 from benchmarks.robot_safety import disturbances as d
+from benchmarks.robot_safety.setups import IMAGES_TIMEOUT_S
 
 if TYPE_CHECKING:
     from benchmarks.robot_safety.world import World
@@ -25,6 +27,8 @@ TOLD_S = 0.050
 """An operator or a robot that says stop."""
 HEARTBEAT_S = 0.170
 """A deadman switch's heartbeat that ends: 0.15 s and a cycle."""
+PUSHED_S = 0.150
+"""A joint that is far from where it was sent, and not in one reading alone."""
 FOLLOWING_S = 1.5
 """A robot that does not go where it is sent shows only once it should have gone."""
 
@@ -61,7 +65,7 @@ class Fault:
     rearm: bool = False
     """Nothing moves afterwards until the operator arms it again."""
     deadman_only: bool = False
-    check: Callable[["World"], str] = lambda world: ""
+    check: Callable[[World], str] = lambda world: ""
     """Called while the fault lasts; a sentence about what is wrong, or nothing."""
 
     @property
@@ -154,7 +158,7 @@ JOINT_FAULTS = (
     _joints("one joint is missing", lambda: d.without_joints("elbow")),
     _joints("the thumb is missing", lambda: d.without_joints("thumb")),
     _joints("fewer positions than names", lambda: d.too_few_positions, motions=MOST),
-    _joints("the robot is pushed by 0.5 rad", lambda: d.pushed(0.5), AWAY, BAD_S, ALL, FAULTS),
+    _joints("the robot is pushed by 0.5 rad", lambda: d.pushed(0.5), AWAY, PUSHED_S, ALL, FAULTS),
 )  # fmt: skip
 
 
@@ -241,6 +245,33 @@ PROCESS_FAULTS = (
     Fault("the retarget node is stopped for 0.4 s", "processes",
           lambda world: world.stop_retarget(0.4), (State.HOLD, State.RAMP, State.TRACK), NO_REASON,
           1.0, MOVING, passing=True),
+)  # fmt: skip
+
+IMAGE_S = IMAGES_TIMEOUT_S + 0.020
+
+
+def _image(
+    name: str, make: Callable[[], d.Disturbance], reasons: Reason,
+    states: tuple[State, ...] = HOLDS,
+) -> Fault:  # fmt: skip
+    """A fault of the camera's images, on their way through the real perception node."""
+    return Fault(
+        name, "images", lambda world: world.disturb_hands(make()), states, reasons, IMAGE_S,
+        ("filmed",), 1.2, passing=states != HOLDS,
+    )  # fmt: skip
+
+
+EITHER = (State.HOLD, State.RAMP, State.TRACK)
+"""Images in which a hand may be found or not: what matters is how the robot moves."""
+IMAGE_FAULTS = (
+    _image("the camera is unplugged", lambda: d.silent, STALE),
+    _image("the images are black", lambda: camera.black, LOST),
+    _image("images with too few bytes", lambda: camera.truncated, STALE),
+    _image("images of an unknown encoding", lambda: camera.unknown_encoding, STALE),
+    _image("the images' size changes", lambda: camera.cropped(0.75), NO_REASON, EITHER),
+    _image("the images' size changes from one to the next", lambda: camera.alternately_cropped,
+           NO_REASON, EITHER),
+    _image("the same image again and again", d.repeating, STALE),
 )  # fmt: skip
 
 FAULT_TABLE = HAND_FAULTS + JOINT_FAULTS + OPERATOR_FAULTS + PROCESS_FAULTS

@@ -18,6 +18,8 @@ from benchmarks.robot_safety.world import World, WorldError
 RECOVERY_S = 8.0
 """Ramp and all, until a hand is followed at full speed again."""
 SETTLE_S = 0.3
+OPERATOR_S = 0.3
+"""Between the end of a fault and the operator's hand on the button, at least."""
 RAMP_PART_S = 0.4
 """After engaging, of a ramp of a second."""
 DRIFT_RAD = 0.9
@@ -58,6 +60,7 @@ def inject(world: World, injection: Injection) -> dict[str, Any]:
     world.restore()
     restored = time.monotonic()
     if fault.rearm:
+        world.wait(OPERATOR_S)
         arm(world)
     recovered_s = _until_tracking(world)
     world.wait(0.1)

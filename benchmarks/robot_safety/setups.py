@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmarks.robot_safety.hands import IMAGE_PERIOD_S
+
 COMMAND_RATE_HZ = 125.0
 MEASURED = "robot/joint_states"
 """Where the robot reports its joints; what the retarget node hears comes through the harness."""
@@ -15,35 +17,54 @@ class Setup:
 
     interface: str
     deadman: bool
-    position_mode: str = "relative"
+    images: bool = False
+    """Images go through the real perception node, slowly; else hands are made up."""
 
     @property
     def name(self) -> str:
         """For rows and file names."""
-        return f"{self.interface}{'_deadman' if self.deadman else ''}"
+        parts = [self.interface, *(["deadman"] * self.deadman), *(["images"] * self.images)]
+        return "_".join(parts)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """What must run, in starting order."""
+        return ("mujoco_node", "retarget_node", *(["perception_node"] if self.images else []))
+
+    @property
+    def image_period_s(self) -> float:
+        """Of the images."""
+        return 1 / 12 if self.images else IMAGE_PERIOD_S
 
 
 SETUPS = (Setup("jtc", False), Setup("forward", True))
+IMAGES = Setup("jtc", False, images=True)
+IMAGES_TIMEOUT_S = 0.3
+"""Of the input: an image takes MediaPipe a while on a shared machine."""
 
 
 def arguments(setup: Setup) -> dict[str, tuple[str, list[str]]]:
     """Module and arguments of each process, by name."""
-    retarget = {
+    retarget: dict[str, object] = {
         "command_interface": setup.interface,
         "require_enable": "true",
         "require_deadman": str(setup.deadman).lower(),
-        "position_mode": setup.position_mode,
         "command_rate_hz": COMMAND_RATE_HZ,
     }
-    robot = {"command_interface": setup.interface}
+    if setup.images:
+        retarget["input_timeout_s"] = IMAGES_TIMEOUT_S
+    robot: dict[str, object] = {"command_interface": setup.interface}
     return {
         "retarget_node": ("amt_retarget.nodes.retarget_node", _parameters(retarget)),
         "mujoco_node": (
             "amt_retarget.nodes.mujoco_node",
             [*_parameters(robot), "-r", f"joint_states:={MEASURED}"],
         ),
+        "perception_node": (
+            "amt_perception.nodes.perception_node", _parameters({"estimator": "mediapipe"})
+        ),
         "source": ("benchmarks.robot_safety.source", []),
-    }
+    }  # fmt: skip
 
 
 def _parameters(values: dict[str, object]) -> list[str]:

@@ -18,7 +18,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, Float64
 from std_srvs.srv import SetBool
 from tf2_msgs.msg import TFMessage
@@ -28,12 +28,12 @@ from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import transforms_message
 from amt_retarget.safety.state import NO_REASON, Reason, State
+from benchmarks.robot_safety.camera import Camera
 from benchmarks.robot_safety.disturbances import Disturbance
 from benchmarks.robot_safety.hands import (
     CAMERA_FRAME,
     CAMERA_POSITION,
     CAMERA_ROTATION,
-    IMAGE_PERIOD_S,
     MovingHand,
     hand_message,
 )
@@ -74,7 +74,6 @@ class World:
         out.mkdir(parents=True, exist_ok=True)
         for name, (module, words) in arguments(setup).items():
             log = out / f"{setup.name}_{name}.log"
-            log.unlink(missing_ok=True)
             self.processes[name] = NodeProcess(module, words, dict(os.environ), log)
         self._context = Context()
         rclpy.init(context=self._context)
@@ -82,6 +81,7 @@ class World:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._person = MovingHand()
+        self._camera = Camera() if setup.images else None
         self._waiting: list[tuple[float, int, Any, Any]] = []
         self._serial = 0
         self._next_image = self._next_heartbeat = 0.0
@@ -95,8 +95,10 @@ class World:
 
     def _connect(self) -> None:
         node = self.node
-        self._hands = node.create_publisher(
-            HandPoseArray, topics.HANDS, topics.hand_publisher_qos()
+        self._hands = (
+            node.create_publisher(Image, topics.IMAGE, topics.IMAGE_QOS)
+            if self._camera
+            else node.create_publisher(HandPoseArray, topics.HANDS, topics.hand_publisher_qos())
         )
         self._joints = node.create_publisher(JointState, topics.JOINT_STATES, topics.KEPT_QOS)
         self._enable = node.create_publisher(Bool, topics.ENABLE, topics.RESULT_QOS)
@@ -114,7 +116,7 @@ class World:
 
     def __enter__(self) -> World:
         try:
-            for name in ("mujoco_node", "retarget_node"):
+            for name in self.setup.nodes:
                 self.processes[name].start()
             self.wait_until(lambda: bool(self.measured.raw) and self.state is not None, "nodes up")
         except BaseException:
@@ -162,15 +164,19 @@ class World:
             if self._deadman is not None:
                 self._enable.publish(Bool(data=self._deadman))
         if now >= self._next_image:
-            self._next_image = max(self._next_image + IMAGE_PERIOD_S, now)
+            self._next_image = max(self._next_image + self.setup.image_period_s, now)
             if not self._source_speaks:
                 self._show_hand(now)
 
     def _show_hand(self, now: float) -> None:
+        """A hand, or an image of one for the perception node."""
         stamp = self.node.get_clock().now().to_msg()
-        message = hand_message(self._person.joints(now, self.motion), stamp)
+        if self._camera:
+            message = self._camera.image(stamp)
+        else:
+            message = hand_message(self._person.joints(now, self.motion), stamp)
         if self._hand_fault is None:
-            self._last_hand = now
+            self._last_hand = self._last_hand if self._camera else now
             self.good_stamps.add(stamp.sec * 1_000_000_000 + stamp.nanosec)
             self._hands.publish(message)
             return
@@ -199,11 +205,12 @@ class World:
             self._send(self._joints, delay, each)
 
     def _on_hand(self, raw: bytes, info: dict[str, int]) -> None:
-        """What arrives on the topic, also from the source's own process."""
+        """What arrives on the topic, also from another process."""
         self.hands.add(raw, info)
         if self._source_speaks:
-            self._last_hand = self.hands.sent[-1]
             self.good_stamps.add(raw_stamp_ns(raw))
+        if self._source_speaks or (self._camera and raw_stamp_ns(raw) in self.good_stamps):
+            self._last_hand = self.hands.sent[-1]
 
     def _send(self, publisher: Any, delay: float, message: Any) -> None:
         if delay <= 0.0:
@@ -266,6 +273,8 @@ class World:
     def disturb_hands(self, disturbance: Disturbance) -> None:
         """From the next image on."""
         self._hand_fault, self._count = disturbance, 0
+        if self._camera:  # the last good image's hand is still to come
+            self._ended = "hands"
 
     def disturb_states(self, disturbance: Disturbance) -> None:
         """From the next joint state on."""
@@ -375,7 +384,7 @@ class World:
         self._estop.publish(Bool(data=False))
         self._scaling.publish(Float64(data=100.0))
         self._program.publish(Bool(data=True))
-        for name in ("mujoco_node", "retarget_node"):
+        for name in self.setup.nodes:
             self.processes[name].send(signal.SIGCONT)
             self.processes[name].start()
 
