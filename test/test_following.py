@@ -27,6 +27,12 @@ from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import transforms_message
 
 PERIOD_S = 1 / 30
+PATIENT = (
+    *("-p", "require_enable:=false"),
+    *("-p", "input_timeout_s:=0.2"),
+    *("-p", "joint_state_timeout_s:=0.5"),
+)
+"""How fast a fault is noticed is measured elsewhere; here a busy machine must not matter."""
 CAMERA = "camera_optical_frame"
 FROM_THE_FRONT = np.array([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -84,7 +90,7 @@ def person(
         monkeypatch.setenv(name, value)
     if has_robot:
         start("amt_retarget.nodes.mujoco_node")
-    start("amt_retarget.nodes.retarget_node", "--ros-args", "-p", "require_enable:=false")
+    start("amt_retarget.nodes.retarget_node", "--ros-args", *PATIENT)
     context = Context()
     rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))
     node = Person(context)
@@ -140,7 +146,7 @@ def test_follows_holds_and_respects_limits(
         assert bend[1] - bend[0] > 0.8, finger
 
     # The stream stops: the robot holds at once, and stands within a second.
-    wait(0.3)
+    wait(0.5)
     assert node.status.state == RetargetStatus.STATE_HOLD
     assert node.status.reasons & RetargetStatus.REASON_INPUT_STALE
     wait(0.7)

@@ -117,6 +117,7 @@ def operator(
     pose = "object_pose:=[0.5, 0.0, 0.08, 0.0, 0.0, 0.0, 1.0]"
     start("amt_retarget.nodes.mujoco_node", *ros, f"object_mesh:={mesh}", "-p", pose)
     own = (f"velocity_scale:={VELOCITY_SCALE}", "-p", "require_enable:=false")
+    own += ("-p", "joint_state_timeout_s:=0.5")  # a busy machine must not matter here
     start("amt_retarget.nodes.retarget_node", *ros, *own)
     context = Context()
     rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))

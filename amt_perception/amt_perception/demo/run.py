@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
             "velocity_scale": "1.0",  # a simulated arm may move as fast as the real one can
             "max_accel": "15.0",
             "image_queue": str(FILE_QUEUE),
+            "input_timeout_s": "0.2",  # nothing can break, and a slow laptop shall move as well
+            "joint_state_timeout_s": "0.5",
             "log_level": "warn",
         }
     )

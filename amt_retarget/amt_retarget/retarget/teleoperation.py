@@ -15,7 +15,7 @@ import numpy as np
 from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.grasp_motion import GraspMotion
 from amt_retarget.retarget.solver import DT_RANGE_S, Retargeter, RetargetResult
-from amt_retarget.safety.following import FollowingMonitor
+from amt_retarget.safety.following import FollowingMonitor, StandstillMonitor
 from amt_retarget.safety.limits import CheckedCommand, CommandGuard
 from amt_retarget.safety.measured_joints import MeasuredJoints
 from amt_retarget.safety.operator import Operator
@@ -26,9 +26,6 @@ GAP_S = 0.06
 """After a longer pause between two cycles the robot has begun to stop by itself."""
 AT_REST = 1e-6
 """Of the commanded velocities (rad/s)."""
-STANDS_RAD = 0.02
-"""A robot whose joints have moved by less since STANDS_S ago stands."""
-STANDS_S = 0.1
 READING_RAD = 0.02
 """A joint that reads no farther than this beyond its limit stands at the limit."""
 NEAR_RAD = 0.1
@@ -89,6 +86,7 @@ class Teleoperation:
         self._compensates_latency = compensates_latency
         self._clock = clock
         self._guard = CommandGuard(retargeter.limits)
+        self._next_retargeter: Retargeter | None = None
         self.grasp: GraspMotion | None = None
         self.grasp_stopped = self.paused = False
         self.program_running, self.speed_scaling, self.speed_limit = True, 1.0, 1.0
@@ -98,14 +96,17 @@ class Teleoperation:
         self._hand_time = self._aim_time = self._cycle_time = -np.inf
         self._missing = Reason.NO_INPUT_YET
         self._refused = self._aim_reasons = NO_REASON
-        self._stood: tuple[float, np.ndarray]
+        self._standstill = StandstillMonitor()
         self._disengage()
 
-    def rebuild(self, retargeter: Retargeter) -> None:
-        """Take over other settings; only while nothing is sent."""
-        assert not self.engaged
-        self.retargeter = retargeter
-        self._guard = CommandGuard(retargeter.limits)
+    def exchange(self, retargeter: Retargeter) -> None:
+        """Take over other settings, as soon as nothing is sent."""
+        self._next_retargeter = retargeter
+
+    def leave(self) -> None:
+        """Send nothing any more, as before the first cycle."""
+        self._disengage()
+        self.states.reset()
 
     # What comes in.
 
@@ -202,7 +203,10 @@ class Teleoperation:
         self._cycle_time = now
         reasons = self.operator.reasons() | self._robot_reasons() | self._task_reasons()
         if not self.engaged:
-            reasons |= self._moving(now)
+            if self._next_retargeter is not None:
+                self.retargeter, self._next_retargeter = self._next_retargeter, None
+                self._guard = CommandGuard(self.retargeter.limits)
+            reasons |= self._standstill.check(self.measured.positions, now)
             if not reasons and self.states.state != State.FAULT:
                 reasons |= self._engage()
             if not self.engaged:
@@ -270,15 +274,6 @@ class Teleoperation:
             return self._missing or Reason.INPUT_STALE
         return NO_REASON
 
-    def _moving(self, now: float) -> Reason:
-        """Whether the measured robot moves although nobody commands it."""
-        since, positions = self._stood
-        measured = self.measured.positions
-        if not np.abs(measured - positions).max() < STANDS_RAD:
-            self._stood = (now, measured.copy())
-            return Reason.ROBOT_MOVING if np.isfinite(measured).all() else NO_REASON
-        return NO_REASON if now - since > STANDS_S else Reason.ROBOT_MOVING
-
     def _engage(self) -> Reason:
         """Begin to command the robot from where it stands; why not, if so."""
         limits, start = self.retargeter.limits, self.measured.positions.copy()
@@ -305,7 +300,7 @@ class Teleoperation:
     def _disengage(self) -> None:
         self.engaged = False
         self.command = None
-        self._stood = (-np.inf, np.full_like(self.measured.positions, np.nan))
+        self._standstill.reset()
 
     def _enter(self, state: State) -> None:
         if state == State.FAULT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import RLock
 
 from amt_msgs.srv import ExecuteGrasp, StopGrasp
 from rclpy.node import Node
@@ -30,9 +31,9 @@ class GraspExecution:
         self._transforms = transforms
         self._services: list[Service] = []
 
-    def start(self, control: Teleoperation, brake: Callable[[], None]) -> None:
-        """Offer the services. brake: brings the robot to rest."""
-        self._control, self._brake = control, brake
+    def start(self, control: Teleoperation, lock: RLock, brake: Callable[[], None]) -> None:
+        """Offer the services. lock: of control; brake: pauses it and waits for its rest."""
+        self._control, self._lock, self._brake = control, lock, brake
         create = self._node.create_service
         self._services = [
             create(ExecuteGrasp, topics.EXECUTE_GRASP, self._on_execute),
@@ -50,17 +51,18 @@ class GraspExecution:
     ) -> ExecuteGrasp.Response:
         log = self._node.get_logger()
         try:
-            motion = self._plan(request)
+            motion = self._begin(request)
         except RetargetError as error:
             response.message = str(error)
             log.error(f"Refused a grasp: {error}")
             return response
-        self._control.execute(motion)
+        finally:
+            self._control.paused = False
         response.accepted = True
         log.info(f"Executing a grasp of {request.header.frame_id}: {motion.duration:.1f} s")
         return response
 
-    def _plan(self, request: ExecuteGrasp.Request) -> GraspMotion:
+    def _begin(self, request: ExecuteGrasp.Request) -> GraspMotion:
         control, running = self._control, self._control.grasp
         if running is not None and not control.grasp_stopped and running.phase != Phase.DONE:
             raise RetargetError("a grasp is being executed: stop it first")
@@ -77,7 +79,10 @@ class GraspExecution:
         retargeter = control.retargeter
         planner = GraspPlanner(self._robot, retargeter.limits, retargeter.settings.table_height)
         ways = planner.plan(grasp, object_pose, control.standing)
-        return GraspMotion(ways, retargeter.limits)
+        motion = GraspMotion(ways, retargeter.limits)
+        with self._lock:
+            control.execute(motion)
+        return motion
 
     def _on_stop(
         self, request: StopGrasp.Request, response: StopGrasp.Response
@@ -88,6 +93,8 @@ class GraspExecution:
         self._control.grasp_stopped = True
         if request.follow_hands:
             self._brake()
-            self._control.follow_hands()
+            with self._lock:
+                self._control.follow_hands()
+                self._control.paused = False
         response.stopped = True
         return response

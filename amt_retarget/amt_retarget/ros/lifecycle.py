@@ -30,6 +30,11 @@ class SelfStartingLifecycleNode(LifecycleNode):
             if trigger() != TransitionCallbackReturn.SUCCESS:
                 raise NodeFailureError(self._failure or f"{trigger.__name__} failed.")
 
+    def finish(self) -> None:
+        """Deactivate before the process ends, if active (see lifetime.Finishing)."""
+        if self._state_machine.current_state[1] == "active":
+            self.trigger_deactivate()
+
     def configure(self) -> None:
         """Read parameters, load what is needed, create publishers."""
 

@@ -6,21 +6,21 @@ import gc
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import FrameType
+from typing import Protocol, runtime_checkable
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import (
-    SignalHandlerOptions,
-    install_signal_handlers,
-    uninstall_signal_handlers,
-)
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 PARENT_POLL_S = 0.1
 EXIT_GRACE_S = 0.7
@@ -32,8 +32,8 @@ class NodeFailureError(Exception):
     """A node cannot go on; the message is one sentence that says why and what to do."""
 
 
-def _end_with_parent(parent: int) -> None:
-    """Shut down when the parent is gone: an orphan must not go on commanding a robot.
+def _end_with_parent(parent: int, end: Callable[[], None]) -> None:
+    """End the nodes when the parent is gone: an orphan must not go on commanding a robot.
 
     SIGTERM to `ros2 launch` ends it without ending its nodes. A node that was started by process 1
     (a service manager) has no parent to lose, unless LAUNCHER names it: then it has been lost while
@@ -44,7 +44,7 @@ def _end_with_parent(parent: int) -> None:
     while rclpy.ok() and (parent != 1 or launcher != 1):
         lost = os.getppid() != parent or (parent == 1 and launcher != 1)
         if lost or not _exists(launcher):
-            rclpy.try_shutdown()
+            end()
             with suppress(OSError):  # its end of our stderr may be gone as well
                 print("The process that started this node is gone; ending.", file=sys.stderr)
             stop.wait(EXIT_GRACE_S)
@@ -89,22 +89,27 @@ def run_node_groups(
     parent = os.getppid()
     groups: Sequence[Sequence[Node]] = ()
     others: list[_SpinThread] = []
+    ending = _Ending()
     code = 0
     try:
         _init_rclpy()
-        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+        watch = partial(_end_with_parent, parent, ending.begin)
+        threading.Thread(target=watch, daemon=True).start()
         groups = make_groups()
         if told_to_end.is_set():
             return 0  # a library has swallowed the KeyboardInterrupt
         gc.collect()
         gc.freeze()  # what lives as long as the nodes is never scanned again: no pauses of 50 ms
         executor = _executor_of(groups[0])
-        others = [_SpinThread(group) for group in groups[1:]]
-        _ignore_signals()  # a KeyboardInterrupt inside rclpy's C++ would become another error
-        install_signal_handlers(SignalHandlerOptions.ALL)  # from now on they let spin return
+        others = [_SpinThread(group, ending) for group in groups[1:]]
+        ending.on_signals()
         for thread in others:
             thread.start()
-        executor.spin()
+        executor.spin_until_future_complete(ending.future)
+        _end_threads(others, ending)
+        for node in (node for group in groups for node in group):
+            if isinstance(node, Finishing):
+                node.finish()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception as error:
@@ -114,16 +119,12 @@ def run_node_groups(
             code = _say_why(error)
         elif rclpy.ok():
             raise
-        # Else a signal has shut rclpy down, and the call that was under way failed for that reason.
+        # Else a node has shut rclpy down, and the call that was under way failed for that reason.
     finally:
         # A second Ctrl-C (launch passes it on to processes that the terminal has told already)
         # must not break off the clean end.
-        uninstall_signal_handlers()
         _ignore_signals()
-        if others:  # a thread that still spins while Python ends would abort the process
-            rclpy.try_shutdown()
-        for thread in others:
-            thread.join()
+        _end_threads(others, ending)
         for node in (node for group in groups for node in group):
             node.destroy_node()
         rclpy.try_shutdown()
@@ -134,23 +135,73 @@ def run_node_groups(
     return code
 
 
+@runtime_checkable
+class Finishing(Protocol):
+    """A node that brings something to an end while it can still speak, such as a motion."""
+
+    def finish(self) -> None:
+        """Bring it to an end."""
+
+
+class _Ending:
+    """Ends the spinning of all nodes from any thread, and on SIGINT and SIGTERM.
+
+    rclpy's own handlers shut its context down; no node could brake its robot after that.
+    """
+
+    def __init__(self) -> None:
+        self.future: Future = Future()
+
+    def begin(self) -> None:
+        """End the spinning."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+    def on_signals(self) -> None:
+        """Let SIGINT and SIGTERM end it; call from the main thread.
+
+        Python calls signal handlers when its main thread returns from C++, where it waits for
+        messages, perhaps for long. The wake-up descriptor is written to at once.
+        """
+        reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: None)
+
+        def wait() -> None:
+            reader.recv(1)
+            self.begin()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+
 class _SpinThread(threading.Thread):
     """Spins one group of nodes; when that fails, it keeps the error and ends the other groups."""
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], ending: _Ending) -> None:
         super().__init__()
         self.failure: Exception | None = None
         self._executor = _executor_of(nodes)
+        self._ending = ending
 
     def run(self) -> None:
         try:
-            self._executor.spin()
+            self._executor.spin_until_future_complete(self._ending.future)
         except ExternalShutdownException:
             pass
         except Exception as error:
             if rclpy.ok():  # else the call that was under way failed because all is ending
                 self.failure = error
-        rclpy.try_shutdown()
+        self._ending.begin()
+
+
+def _end_threads(threads: Sequence[_SpinThread], ending: _Ending) -> None:
+    """A thread that still spins while Python ends would abort the process."""
+    ending.begin()
+    for thread in threads:
+        if thread.is_alive():
+            thread.join()
 
 
 def _executor_of(nodes: Sequence[Node]) -> SingleThreadedExecutor:

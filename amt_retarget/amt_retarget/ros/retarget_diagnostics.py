@@ -44,16 +44,19 @@ class RetargetDiagnostics:
         self._hands.append(time.monotonic())
         self._latencies.append(latency_s)
 
-    def publish(self, robot: Teleoperation) -> None:
-        """Publish the state and all figures."""
+    def publish(self, message: DiagnosticArray) -> None:
+        """Publish a message."""
+        self._publisher.publish(message)
+
+    def message(self, robot: Teleoperation) -> DiagnosticArray:
+        """The state and all figures."""
         states = robot.states
         status = DiagnosticStatus(
-            name=f"{self._node.get_name()}: {states.state.name}",
+            name="amt: retargeting",
             hardware_id=robot.retargeter.robot.arm,
             level=LEVELS.get(states.state, DiagnosticStatus.OK),
             message=states.reasons.text or states.state.name,
         )
-        status.name = "amt: retargeting"
         if self._namespace:
             status.name += f" ({self._namespace})"
         figures = {
@@ -74,7 +77,7 @@ class RetargetDiagnostics:
         status.values = [KeyValue(key=key, value=value) for key, value in figures.items()]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(message)
+        return message
 
     @property
     def _namespace(self) -> str:

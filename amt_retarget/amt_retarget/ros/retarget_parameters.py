@@ -64,6 +64,13 @@ PARAMETERS = {
     ),
     "tf_prefix": RetargetParameter("", "prefix of the arm's joint names in its driver", _FIXED),
     "command_rate_hz": _number(125.0, 100.0, 500.0, "commands a second (Hz)", _FIXED),
+    "realtime_priority": RetargetParameter(
+        0,
+        "priority of the commands' thread under SCHED_FIFO; 0: an ordinary thread",
+        _FIXED,
+        0,
+        99,
+    ),
     "require_enable": RetargetParameter(
         True, "nothing moves before the service amt/set_enabled has armed the robot", _FIXED
     ),

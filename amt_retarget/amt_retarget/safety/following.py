@@ -1,4 +1,4 @@
-"""Does the robot do what it is told: its measured joints against the commands of late."""
+"""Does the robot do what it is told, and nothing else: its measured joints and the commands."""
 
 from __future__ import annotations
 
@@ -14,6 +14,30 @@ FROZEN_S = 0.3
 FROZEN_RAD = (0.1, 0.3)
 """Readings of the arm, and of the hand, that stay the same to the last bit for this long while the
 commands move by so much: the driver has lost its robot. A hand that grips something may stand."""
+
+
+STANDS_RAD = 0.02
+"""A robot whose joints have moved by less since STANDS_S ago stands."""
+STANDS_S = 0.1
+
+
+class StandstillMonitor:
+    """Notices that a robot which nobody commands here moves: it must not be taken over then."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget where it stood."""
+        self._since = -np.inf
+        self._positions: np.ndarray | None = None
+
+    def check(self, measured: np.ndarray, now: float) -> Reason:
+        """ROBOT_MOVING until joints [n] (rad) have stood for STANDS_S. now: s, steady."""
+        known = self._positions
+        if known is None or not np.abs(measured - known).max() < STANDS_RAD:  # also for NaN
+            self._since, self._positions = now, measured.copy()
+        return Reason.ROBOT_MOVING if now - self._since <= STANDS_S else NO_REASON
 
 
 class FollowingMonitor:

@@ -65,7 +65,7 @@ _TEXTS = {
     Reason.COMMAND_REFUSED: "a command would have broken a limit",
     Reason.INPUT_JUMPED: "the hand was suddenly somewhere else",
     Reason.TARGET_UNREACHABLE: "the arm cannot reach where the hand is",
-    Reason.GRASP_STOPPED: "the grasp has been stopped",
+    Reason.GRASP_STOPPED: "a grasp is being planned, or has been stopped",
     Reason.HAND_LOST: "no hand is seen",
     Reason.DEADMAN_RELEASED: "the deadman switch is released (topic amt/enable)",
     Reason.EMERGENCY_STOP: "the emergency stop is pressed (topic amt/emergency_stop)",

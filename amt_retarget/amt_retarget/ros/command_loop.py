@@ -1,0 +1,81 @@
+"""A steady rate from a thread of its own, which messages and services do not delay."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from rclpy.node import Node
+
+from amt_retarget.errors import RetargetError
+
+SWITCH_INTERVAL_S = 0.0005
+"""Python lets a thread that waits have its turn after this long; by itself, after 5 ms."""
+
+
+class CommandLoop:
+    """Calls a function every period_s. Periods that were missed are left out, not made up for."""
+
+    def __init__(
+        self, node: Node, period_s: float, call: Callable[[], None], realtime_priority: int = 0
+    ) -> None:
+        """realtime_priority: 1 to 99 of SCHED_FIFO, 0 for none; see check_priority. An error in
+        `call` ends the spinning of the node with that error.
+        """
+        self._node = node
+        self._period_s = period_s
+        self._call = call
+        self._priority = realtime_priority
+        self._running = False
+        self._thread = threading.Thread(target=self._run, name="commands")
+
+    def start(self) -> None:
+        """Begin."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._running = True
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for the call that is under way."""
+        self._running = False
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        if self._priority:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
+        due = time.monotonic()
+        try:
+            while self._running:
+                self._call()
+                now = time.monotonic()
+                due = max(due + self._period_s, now)
+                time.sleep(due - now)
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        def raise_in_executor() -> None:
+            raise error
+
+        executor = self._node.executor
+        if executor is not None:
+            executor.create_task(raise_in_executor)
+
+
+def check_priority(priority: int) -> None:
+    """Raise RetargetError unless this process may have a realtime_priority; 0 is always allowed."""
+    if not priority:
+        return
+    try:  # pid 0 is the calling thread
+        before = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        os.sched_setscheduler(0, *before)
+    except PermissionError as error:
+        raise RetargetError(
+            f"realtime_priority {priority} is not allowed: give your user the right to it "
+            "('rtprio 99' in /etc/security/limits.d), or set 0."
+        ) from error
