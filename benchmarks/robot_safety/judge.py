@@ -1,4 +1,4 @@
-"""What came of one injection: the recordings of a World against what the table of faults expects."""
+"""What came of one injection: the recordings of a World against what the table expects."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def reaction(
     if fault.stays:
         return _undisturbed(fault, during)
     fitting = [
-        a for a in during if a.state in fault.states and (a.reasons & fault.reasons or not fault.reasons)
+        a for a in during
+        if a.state in fault.states and (a.reasons & fault.reasons or not fault.reasons)
     ]  # fmt: skip
     problems: list[str] = []
     got, time_s, published_s = "", None, None

@@ -45,8 +45,9 @@ def command_violations(
 
     Velocity is the change of position over period_s, acceleration the change of velocity over
     period_s; a stream begins at rest, and again after PAUSE_S without a command (that it begins
-    where the robot is, is another check: judge.jumps). Over WINDOW commands the speed in real time is checked, too: commands that are right one by one must not be
-    sent too fast. at_rest: False for the continuation of a stream that has been checked.
+    where the robot is, is another check: judge.jumps). Over WINDOW commands the speed in real time
+    is checked, too: commands that are right one by one must not be sent too fast. at_rest: False
+    for the continuation of a stream that has been checked.
     """
     if len(stream.times) < 2:
         return []

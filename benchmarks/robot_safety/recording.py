@@ -58,8 +58,8 @@ def record(
 ) -> Recording:
     """Subscribe to a topic without deserializing it. keep: what is called instead of `add`."""
     recording = Recording()
-    # The annotation tells rclpy that the callback takes the message's info as well.
-    node.create_subscription(kind, topic, keep or recording.add, QoSProfile(depth=1000), raw=True)
+    callback: Any = keep or recording.add  # rclpy's own annotation knows one argument only
+    node.create_subscription(kind, topic, callback, QoSProfile(depth=1000), raw=True)
     return recording
 
 
