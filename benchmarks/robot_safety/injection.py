@@ -22,8 +22,9 @@ OPERATOR_S = 0.3
 """Between the end of a fault and the operator's hand on the button, at least."""
 RAMP_PART_S = 0.4
 """After engaging, of a ramp of a second."""
-DRIFT_RAD = 0.9
-"""Every engagement ties the hand to where the robot stands; far from home it starts anew."""
+DRIFT_RAD = 0.8
+"""Every engagement ties the hand to where the robot stands; far from home it starts anew. Of the
+arm's first three joints: the others turn as the hand is held."""
 
 
 @dataclass(frozen=True)
@@ -144,15 +145,15 @@ def start_anew(world: World) -> None:
     world.processes["mujoco_node"].kill()
     world.measured.clear()
     world.restore()
-    world.wait_until(lambda: len(world.measured) > 5, "the robot's joint states")
+    world.wait_for_nodes()
 
 
 def _drifted(world: World) -> bool:
     stream = JointStream.read(world.measured, len(world.measured) - 1)
     home = dict(zip(world.limits.names, world.home, strict=True))
-    pairs = zip(stream.names[:], stream.positions[-1], strict=True)
-    arm_names = world.limits.names[:6]
-    return any(abs(value - home[name]) > DRIFT_RAD for name, value in pairs if name in arm_names)
+    pairs = zip(stream.names, stream.positions[-1], strict=True)
+    first = world.limits.names[:3]
+    return any(abs(value - home[name]) > DRIFT_RAD for name, value in pairs if name in first)
 
 
 def _until_tracking(world: World) -> float | None:

@@ -24,6 +24,7 @@ from std_srvs.srv import SetBool
 from tf2_msgs.msg import TFMessage
 
 from amt_retarget.retarget.settings import RetargetSettings
+from amt_retarget.robot.driver_profiles import ARM_INTERFACES
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import transforms_message
@@ -43,6 +44,8 @@ from benchmarks.robot_safety.setups import COMMAND_RATE_HZ, MEASURED, Setup, arg
 
 PATIENCE_S = 30.0
 HEARTBEAT_S = 0.03
+DISCOVERY_S = 0.5
+"""Between what this process knows of the others and what they know of each other."""
 
 
 class WorldError(Exception):
@@ -118,7 +121,7 @@ class World:
         try:
             for name in self.setup.nodes:
                 self.processes[name].start()
-            self.wait_until(lambda: bool(self.measured.raw) and self.state is not None, "nodes up")
+            self.wait_for_nodes()
         except BaseException:
             self.__exit__()
             raise
@@ -130,6 +133,13 @@ class World:
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
+
+    def wait_for_nodes(self) -> None:
+        """Until they speak, and hear each other."""
+        self.wait_until(lambda: len(self.measured) > 5 and self.state is not None, "nodes up")
+        topic, _ = ARM_INTERFACES[self.setup.interface]
+        self.wait_until(lambda: self.node.count_subscribers(topic) > 0, f"who hears {topic}")
+        self.wait(DISCOVERY_S)
 
     # Time passes; images, heartbeats and delayed messages are sent when it is time.
 
