@@ -27,6 +27,7 @@ setup(
             f"perception_node = {PACKAGE}.nodes.perception_node:main",
             f"grasp_node = {PACKAGE}.nodes.grasp_node:main",
             f"composed_node = {PACKAGE}.nodes.composed_node:main",
+            f"calibration_recorder = {PACKAGE}.nodes.calibration_recorder:main",
         ]
     },
 )

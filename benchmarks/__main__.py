@@ -21,7 +21,8 @@ def main() -> None:
     options = parser.parse_args()
     out = ["--out", str(options.out)]
     commands = [
-        [f"benchmarks.{name}", *out] for name in ("image_transport", "generic_hand", "model")
+        [f"benchmarks.{name}", *out]
+        for name in ("image_transport", "generic_hand", "model", "calibration")
     ]
     if options.data is None:
         commands.append(["benchmarks.pipeline", *out])

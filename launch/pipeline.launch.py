@@ -34,6 +34,7 @@ def _node(process: table.NodeProcess, values: Values) -> Node:
         for name in process.loggers
         for word in ("--log-level", f"{name}:={values['log_level']}")
     ]
+    enclave = table.enclave_words(process, values)
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
         return _after(event, context, process, values)
@@ -45,7 +46,7 @@ def _node(process: table.NodeProcess, values: Values) -> Node:
         name=None if process.words else process.executable,
         namespace=process.namespace,
         parameters=[process.parameters, *filter(None, [values["params_file"]])],
-        arguments=[*process.words, "--ros-args", *levels],
+        arguments=[*process.words, "--ros-args", *levels, *enclave],
         output="screen",
         on_exit=on_exit,
     )

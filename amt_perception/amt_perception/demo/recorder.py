@@ -15,8 +15,10 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from amt_perception.demo.recording import MAX_HANDS, NO_TRACK, Recording
 from amt_perception.estimators.interface import TrackState
 from amt_perception.ros.image_messages import image_array
+from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.transforms import seconds
+from amt_retarget.safety.measured_joints import MeasuredJoints
 
 KEEP_ALL = QoSProfile(depth=500, reliability=ReliabilityPolicy.RELIABLE)
 KEEP_IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -32,13 +34,14 @@ class Recorder(Node):
 
     def __init__(
         self,
-        joint_names: tuple[str, ...],
+        robot: Robot,
         keep_image: Callable[[np.ndarray, float], object] | None = None,
     ) -> None:
         """keep_image: takes each image [H, W, 3] uint8 RGB and its time since the first (s)."""
         super().__init__("demo_recorder")
         self._keep_image = keep_image
-        self._joint_names = joint_names
+        self._joint_names = robot.joint_names
+        self._measured = MeasuredJoints(robot)
         self._image_times: list[float] = []
         self._hands: dict[float, list[HandPose]] = {}
         self._commands: list[tuple[float, float, list[float]]] = []
@@ -104,7 +107,12 @@ class Recorder(Node):
         self._commands.append((stamp, self._now(), self._positions(message)))
 
     def _on_joint_state(self, message: JointState) -> None:
-        self._joint_states.append((seconds(message.header.stamp), self._positions(message)))
+        """The arm and the hand report apart, at the same rate: one entry for each two messages."""
+        stamp = seconds(message.header.stamp)
+        self._measured.take(message.name, message.position, stamp)
+        positions = self._measured.positions
+        if len(message.name) >= len(positions) // 2 and np.isfinite(positions).all():
+            self._joint_states.append((stamp, positions.tolist()))
 
     def _on_status(self, message: RetargetStatus) -> None:
         self._statuses.append((self._now(), message))

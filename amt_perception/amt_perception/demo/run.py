@@ -136,7 +136,7 @@ def _run_pipeline(
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     kept = ExitStack()
     keep_image = None if clip is None else kept.enter_context(_image_keeper(clip, source))
-    recorder = Recorder(robot.joint_names, keep_image)
+    recorder = Recorder(robot, keep_image)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
 

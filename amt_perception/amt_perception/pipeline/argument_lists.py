@@ -69,8 +69,8 @@ IMAGES = (
     Argument(
         "camera_pose",
         "1.2 0.0 0.55 -1.5708 0.0 1.5708",
-        "x y z (m) roll pitch yaw (rad) of camera_frame in base_frame, with hand:=both in `world`; "
-        "empty when another node publishes it on /tf",
+        "x y z (m) roll pitch yaw (rad) of camera_frame in base_frame, with hand:=both in `world`, "
+        "or a file of amt_perception.calibration; empty when another node publishes it on /tf",
         parts=XYZ_RPY,
     ),
 )
@@ -249,6 +249,11 @@ SIMULATION = (
 
 OPERATION = (
     Argument("namespace", "", "namespace of all nodes"),
+    Argument(
+        "enclave",
+        "",
+        "SROS2: where the processes' enclaves are, as /amt for /amt/retarget_node; empty: none",
+    ),
     Argument("params_file", "", "YAML file with ROS parameters; it wins over the arguments"),
     Argument(
         "record",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from amt_perception.calibration.camera_pose import camera_pose_numbers
 from amt_perception.errors import AmtError
 from amt_perception.pipeline.argument_lists import ARGUMENTS as ARGUMENTS
 from amt_perception.pipeline.argument_lists import Argument
@@ -51,6 +52,9 @@ def complete(given: Values) -> Values:
         if choices and value not in choices:
             raise AmtError(f"{name} is '{value}'; choose one of {', '.join(choices)}.")
     values = {argument.name: argument.default for argument in ARGUMENTS} | given
+    from amt_perception.pipeline.arms import camera_parent  # which needs this module's Values
+
+    values["camera_pose"] = camera_pose_numbers(values["camera_pose"], camera_parent(values))
     for argument in ARGUMENTS:
         if argument.parts:
             _check_pose(argument, values[argument.name])
@@ -94,10 +98,11 @@ def _check_pose(argument: Argument, text: str) -> None:
 
 def _check_names(values: Values) -> None:
     """Raise AmtError for what cannot become part of a name in ROS."""
-    if not re.fullmatch(r"(/?[A-Za-z_]\w*)*/?", values["namespace"], re.ASCII):
-        raise AmtError(
-            f"namespace is '{values['namespace']}'; use letters, digits and _, begin with a letter."
-        )
+    for name in ("namespace", "enclave"):
+        if not re.fullmatch(r"(/?[A-Za-z_]\w*)*/?", values[name], re.ASCII):
+            raise AmtError(
+                f"{name} is '{values[name]}'; use letters, digits and _, begin with a letter."
+            )
     if not re.fullmatch(r"([A-Za-z_][\w/]*)?", values["tf_prefix"].replace(SIDE_WORD, "hand")):
         raise AmtError(
             f"tf_prefix is '{values['tf_prefix']}'; use letters, digits and _, begin with a letter."

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from amt_perception.pipeline.arguments import SIDE_WORD, Values, numbers
 
+WORLD = "world"
+"""Frame in which two arms and their camera stand."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -46,6 +49,11 @@ def arms(values: Values) -> list[Arm]:
             )
         )
     return found
+
+
+def camera_parent(values: Values) -> str:
+    """The frame that `camera_pose` is given in: of two robots the world, of one its base."""
+    return WORLD if values["hand"] == "both" else arms(values)[0].base_frame
 
 
 def _prefixed(frame: str, prefix: str) -> str:

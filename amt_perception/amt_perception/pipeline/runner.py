@@ -149,7 +149,7 @@ class Pipeline:
         command = [sys.executable, "-m", node.module, *node.words, "--ros-args"]
         for name in node.loggers:
             command += ["--log-level", f"{name}:={self.values['log_level']}"]
-        command += ["--params-file", str(file)]
+        command += [*table.enclave_words(node, self.values), "--params-file", str(file)]
         if self.values["params_file"]:
             command += ["--params-file", self.values["params_file"]]
         if node.namespace:

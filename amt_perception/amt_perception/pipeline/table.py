@@ -13,14 +13,12 @@ from typing import Any
 
 import amt_perception
 from amt_perception.pipeline.arguments import Values, is_true, numbers
-from amt_perception.pipeline.arms import Arm, arms
+from amt_perception.pipeline.arms import Arm, arms, camera_parent
 
 RECORDED_TOPICS = ("amt/hands",)
 RECORDED_OF_ARM = ("amt/joint_command", "amt/retarget_status", "joint_states")
 RECORDED_EVERYWHERE = ("/tf", "/tf_static", "/diagnostics")
 HANDS = "amt/hands"
-WORLD = "world"
-"""Frame in which two arms and their camera stand."""
 RESPAWN_DELAY_S = 1.0
 """Before a node that died is started again: what fails at once must not keep the machine busy."""
 
@@ -76,7 +74,6 @@ def _camera(values: Values) -> Parameters:
 
 def _perception(values: Values) -> Parameters:
     pose = numbers(values["camera_pose"])
-    parent = WORLD if values["hand"] == "both" else arms(values)[0].base_frame
     return {
         "estimator": values["estimator"],
         "checkpoint": values["checkpoint"],
@@ -89,7 +86,7 @@ def _perception(values: Values) -> Parameters:
         "image_topic": values["image_topic"],
         "camera_info_topic": values["camera_info_topic"],
         "camera_frame": values["camera_frame"],
-        "camera_parent": parent,
+        "camera_parent": camera_parent(values),
         **({"camera_pose": pose} if pose else {}),
         "autostart": is_true(values["autostart"]),
     }
@@ -214,6 +211,12 @@ def processes(values: Values) -> list[NodeProcess]:
     if values["video"] != "none":
         add("amt_perception", "video_node", shared, _camera(values))
     return found
+
+
+def enclave_words(process: NodeProcess, values: Values) -> list[str]:
+    """ROS arguments that give a process its own SROS2 enclave, if any is asked for."""
+    folder = values["enclave"].strip("/")
+    return ["--enclave", f"/{folder}/{process.label}"] if folder else []
 
 
 def record_command(values: Values) -> list[str]:

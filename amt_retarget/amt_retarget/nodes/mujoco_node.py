@@ -1,4 +1,4 @@
-"""The simulated robot, and an object on its table: listens on the real drivers' topics."""
+"""The simulated robot, and an object on its table: behind the real drivers' topics and names."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from pathlib import Path
 import numpy as np
 from amt_msgs.msg import ObjectPose, ObjectPoseArray
 from geometry_msgs.msg import Vector3
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, Header
+from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
-from trajectory_msgs.msg import JointTrajectory
 
 from amt_retarget.errors import RetargetError
-from amt_retarget.robot.description import ARM_JOINT_NAMES
+from amt_retarget.robot.driver_profiles import arm_profile, hand_profile
+from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
-from amt_retarget.ros.drivers import ALLEGRO_V4_JOINTS
 from amt_retarget.ros.lifetime import run_nodes
+from amt_retarget.ros.simulated_drivers import SimulatedDrivers
 from amt_retarget.ros.transforms import fill_pose, transforms_message
+from amt_retarget.safety.limits import JointLimits
+from amt_retarget.simulation.model import TIMESTEP
 from amt_retarget.simulation.robot import SimulatedRobot
 from amt_retarget.simulation.table_object import TableObject
 
 PERIOD_S = 0.01
-STEPS_PER_STATE = 2
-"""joint_states come at 50 Hz: each one costs every listener in Python half a millisecond."""
+"""joint_states come at 100 Hz, as from the hand's driver; UR's reports 500 times a second, but each
+message costs every listener in Python a fifth of a millisecond."""
 MAX_STEP_S = 0.1
+STOP_DECELERATION = 10.0
+"""With which the arm brakes when its program ends (rad/s^2)."""
 OBJECT_FRAME = "object"
 """tf frame and track id of the object on the table."""
 
@@ -36,97 +40,70 @@ OBJECT_FRAME = "object"
 class MujocoNode(Node):
     """UR arm and Allegro hand in MuJoCo, in real time, behind the interfaces of the real drivers.
 
-    A trajectory is followed linearly from the last commanded position; when commands stop, the
-    robot stands at the last one, as the real controllers do. An object, whose mesh the parameter
-    object_mesh names, is moved by nothing but gravity, the table and the robot.
+    The drivers refuse what the real ones refuse (simulation/driver_contracts.py) and do with
+    commands what they do (simulation/controllers.py), 500 times a second. speed_scaling (percent)
+    and program_running may be changed while it runs, as on the teach pendant. An object, whose mesh
+    the parameter object_mesh names, is moved by nothing but gravity, the table and the robot.
     """
 
     def __init__(self) -> None:
         super().__init__("mujoco_node")
-        robot = str(self.declare_parameter("robot", "ur5e").value)
+        arm = str(self.declare_parameter("robot", "ur5e").value)
         hand = str(self.declare_parameter("hand", "right").value)
         interface = str(self.declare_parameter("command_interface", "jtc").value)
+        hand_interface = str(self.declare_parameter("hand_interface", "v4").value)
+        tf_prefix = str(self.declare_parameter("tf_prefix", "").value)
         self._base_frame = str(self.declare_parameter("base_frame", "base_link").value)
+        percent = ParameterDescriptor(
+            description="the teach pendant's speed slider (percent)",
+            floating_point_range=[FloatingPointRange(from_value=0.0, to_value=100.0)],
+        )
+        self.declare_parameter("speed_scaling", 100.0, percent)
+        self.declare_parameter("program_running", True)
         mesh = str(self.declare_parameter("object_mesh", "").value)
         pose = self.declare_parameter("object_pose", Parameter.Type.DOUBLE_ARRAY).value
         mass = float(self.declare_parameter("object_mass", 0.1).value)
+        profiles = arm_profile(interface, tf_prefix), hand_profile(hand_interface, hand)
         self._object = TableObject.load(Path(mesh), pose, mass) if mesh else None
         self._object_name = Path(mesh).stem
-        self._robot = SimulatedRobot(robot, hand, self._object)
-        self._index = {name: index for index, name in enumerate(self._robot.joint_names)}
-        self._goal = np.array(self._robot.positions)
-        self._start = self._goal.copy()
-        self._start_time = np.zeros(len(self._goal))
-        self._duration = np.zeros(len(self._goal))
+        self._robot = SimulatedRobot(arm, hand, self._object)
+        self._now = self._clock_seconds()
+        self._drivers = SimulatedDrivers(
+            self, *profiles, _stop_limits(arm, hand), self._robot.positions, self._now
+        )
         self._last = time.monotonic()
-        self._steps = 0
-        self._states = self.create_publisher(JointState, topics.JOINT_STATES, topics.KEPT_QOS)
+        self._behind = 0.0
+        self._scaling = 1.0
         if self._object is not None:
             self._objects = self.create_publisher(ObjectPoseArray, topics.OBJECTS, topics.KEPT_QOS)
             self._tf = self.create_publisher(TFMessage, topics.TF, 100)
-        qos = topics.RESULT_QOS
-        if interface == "jtc":
-            self.create_subscription(
-                JointTrajectory, topics.ARM_TRAJECTORY, self._on_trajectory, qos
-            )
-        else:
-            self.create_subscription(
-                Float64MultiArray, topics.ARM_POSITIONS,
-                lambda message: self._on_positions(ARM_JOINT_NAMES, message), qos,
-            )  # fmt: skip
-        self.create_subscription(
-            Float64MultiArray, topics.HAND_POSITIONS,
-            lambda message: self._on_positions(ALLEGRO_V4_JOINTS, message), qos,
-        )  # fmt: skip
         self.create_timer(PERIOD_S, self._step)
 
-    def _on_trajectory(self, message: JointTrajectory) -> None:
-        if not message.points:
-            return
-        point = message.points[-1]
-        duration = point.time_from_start.sec + point.time_from_start.nanosec * 1e-9
-        self._command(tuple(message.joint_names), list(point.positions), duration)
-
-    def _on_positions(self, names: tuple[str, ...], message: Float64MultiArray) -> None:
-        self._command(names, list(message.data), PERIOD_S)
-
-    def _command(self, names: tuple[str, ...], positions: list[float], duration: float) -> None:
-        unknown = [name for name in names if name not in self._index]
-        if unknown or len(names) != len(positions) or not np.isfinite(positions).all():
-            self.get_logger().error(
-                f"Refused a command: {len(positions)} positions for {len(names)} joints, unknown "
-                f"joints {unknown}, or a value that is not finite.",
-                throttle_duration_sec=1.0,
-            )
-            return
-        indices = [self._index[name] for name in names]
-        now = time.monotonic()
-        self._start[indices] = self._target(now)[indices]
-        self._goal[indices] = positions
-        self._start_time[indices] = now
-        self._duration[indices] = max(duration, 1e-3)
-
-    def _target(self, now: float) -> np.ndarray:
-        share = np.where(
-            self._duration > 0, (now - self._start_time) / np.maximum(self._duration, 1e-9), 1.0
-        )
-        return self._start + np.clip(share, 0.0, 1.0) * (self._goal - self._start)
+    def _clock_seconds(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
 
     def _step(self) -> None:
         now = time.monotonic()
-        elapsed = min(now - self._last, MAX_STEP_S)
+        self._behind += min(now - self._last, MAX_STEP_S)
         self._last = now
-        self._robot.set_command(self._robot.joint_names, self._target(now))
-        self._robot.step(elapsed)
-        self._steps += 1
-        if self._steps % STEPS_PER_STATE:
-            return
+        # Drivers compare their time with the stamps of commands: it is the clock's, not MuJoCo's.
+        start = max(self._clock_seconds() - self._behind, self._now)
+        count = int(self._behind / TIMESTEP + 1e-6)
+        for step in range(1, count + 1):
+            self._now = start + step * TIMESTEP
+            desired = self._drivers.desired(self._now, self._scaling)
+            self._robot.set_command(self._robot.joint_names, desired)
+            self._robot.step(TIMESTEP)
+        self._behind -= count * TIMESTEP
+        self._report()
+
+    def _report(self) -> None:
+        positions, velocities = self._robot.positions, self._robot.velocities
+        self._scaling = float(self.get_parameter("speed_scaling").value) / 100.0
+        running = bool(self.get_parameter("program_running").value)
+        self._drivers.run_program(running, positions, velocities, self._now)
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._base_frame)
-        message = JointState(name=list(self._robot.joint_names))
-        message.header.stamp = header.stamp
-        message.position = self._robot.positions.tolist()
-        message.velocity = self._robot.velocities.tolist()
-        self._states.publish(message)
+        self._drivers.report(header, positions, velocities, self._scaling)
         if self._object is not None:
             self._publish_object(self._object, header)
 
@@ -140,6 +117,15 @@ class MujocoNode(Node):
         self._objects.publish(ObjectPoseArray(header=header, objects=[message]))
         frame = (self._base_frame, OBJECT_FRAME, rotation, position)
         self._tf.publish(transforms_message([frame], header.stamp))
+
+
+def _stop_limits(arm: str, hand: str) -> JointLimits:
+    """Of the arm's braking when its program ends."""
+    robot = Robot.load(arm, hand)
+    joints = slice(0, len(robot.arm_joint_names))
+    lower, upper, velocity = robot.lower[joints], robot.upper[joints], robot.velocity[joints]
+    deceleration = np.full(len(velocity), STOP_DECELERATION)
+    return JointLimits(robot.arm_joint_names, lower, upper, velocity, deceleration)
 
 
 def main() -> int:

@@ -80,7 +80,12 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._control = Teleoperation(
             self._retargeter,
             Operator(flag("require_enable"), flag("require_deadman"), number("deadman_timeout_s")),
-            MeasuredJoints(self._robot, number("joint_state_timeout_s"), text("tf_prefix")),
+            MeasuredJoints(
+                self._robot,
+                number("joint_state_timeout_s"),
+                text("tf_prefix"),
+                text("hand_interface"),
+            ),
             InputWatchdog(number("input_timeout_s"), number("max_latency_s")),
             number("following_tolerance"),
             self._period_s,

@@ -16,11 +16,13 @@ from tf2_msgs.msg import TFMessage
 
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.description import read_urdf
+from amt_retarget.robot.driver_profiles import hand_profile
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifetime import run_nodes
 from amt_retarget.ros.static_pose import publish_static_pose
-from amt_retarget.ros.transforms import transforms_message
+from amt_retarget.ros.transforms import seconds, transforms_message
+from amt_retarget.safety.measured_joints import MeasuredJoints
 
 PERIOD_S = 0.05
 ROOT = "base_link"
@@ -30,7 +32,7 @@ WORLD = "world"
 
 
 class RobotStateNode(Node):
-    """Forward kinematics of /joint_states, 20 times a second.
+    """Forward kinematics of what the drivers report of their joints, 20 times a second.
 
     Links are named as in the description with `frame_prefix` before it, the root `base_frame`.
     """
@@ -39,6 +41,8 @@ class RobotStateNode(Node):
         super().__init__("robot_state_node")
         arm = str(self.declare_parameter("robot", "ur5e").value)
         hand = str(self.declare_parameter("hand", "right").value)
+        hand_interface = str(self.declare_parameter("hand_interface", "v4").value)
+        tf_prefix = str(self.declare_parameter("tf_prefix", "").value)
         self._frame_prefix = str(self.declare_parameter("frame_prefix", "").value)
         base_frame = self.declare_parameter("base_frame", f"{self._frame_prefix}{ROOT}").value
         self._base_frame = str(base_frame)
@@ -46,29 +50,30 @@ class RobotStateNode(Node):
         if not self.declare_parameter("publish_robot", True).value:
             return
         self._robot = Robot.load(arm, hand)
-        self._index = {name: index for index, name in enumerate(self._robot.joint_names)}
-        self._positions = np.full(len(self._index), np.nan)
+        self._measured = MeasuredJoints(
+            self._robot, arm_prefix=tf_prefix, hand_interface=hand_interface
+        )
         self._description = self.create_publisher(
             String, topics.ROBOT_DESCRIPTION, topics.LATCHED_QOS
         )
         self._description.publish(String(data=read_urdf(arm, hand)))
         self._transforms = self.create_publisher(TFMessage, topics.TF, 100)
-        self.create_subscription(
-            JointState, topics.JOINT_STATES, self._on_joint_state, topics.RESULT_QOS
-        )
+        for topic in {topics.JOINT_STATES, hand_profile(hand_interface, hand).states_topic}:
+            self.create_subscription(
+                JointState, topic, self._on_joint_state, topics.JOINT_STATE_QOS
+            )
         self.create_timer(PERIOD_S, self._publish)
 
     def _on_joint_state(self, message: JointState) -> None:
-        for name, position in zip(message.name, message.position, strict=False):
-            if name in self._index:
-                self._positions[self._index[name]] = position
+        self._measured.take(message.name, message.position, seconds(message.header.stamp))
 
     def _publish(self) -> None:
-        if not np.isfinite(self._positions).all():
+        positions = self._measured.positions
+        if not np.isfinite(positions).all():
             return
         poses = [
             (self._frame(parent), self._frame(link), rotation, position)
-            for parent, link, rotation, position in self._robot.link_poses(self._positions)
+            for parent, link, rotation, position in self._robot.link_poses(positions)
         ]
         self._transforms.publish(transforms_message(poses, self.get_clock().now().to_msg()))
 

@@ -69,8 +69,8 @@ class RetargetSettings:
                 f"position_mode must be one of {', '.join(POSITION_MODES)}, "
                 f"not {self.position_mode!r}."
             )
-        corners = np.array([self.workspace_min, self.workspace_max], dtype=float)
-        if corners.shape != (2, 3) or not np.all(corners[0] < corners[1]):
+        low, high = self.workspace_min, self.workspace_max
+        if not len(low) == len(high) == 3 or not np.all(np.array(low) < np.array(high)):
             raise RetargetError(
                 "workspace_min must be below workspace_max in each of x, y and z, "
                 f"not {self.workspace_min} and {self.workspace_max}."

@@ -24,9 +24,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from amt_retarget.errors import RetargetError
 from amt_retarget.robot.description import (
     ARM_JOINT_NAMES,
@@ -149,13 +146,9 @@ class ReportedJoints:
             {name: pair for name, pair in turned.items() if pair != (1.0, 0.0)},
         )
 
-    def update(self, positions: NDArray[np.float64], name: str, value: float) -> int | None:
-        """Put a reported position (rad) into `positions` [22]; its place, None if not ours."""
-        place = self.places.get(name)
-        if place is None:
-            return None
-        if name in self.turned:
-            sign, offset = self.turned[name]
-            value = sign * (value - offset)
-        positions[place] = value
-        return place
+    def position(self, name: str, value: float) -> float:
+        """The project's position (rad) of a joint that is reported at `value` (rad)."""
+        if name not in self.turned:
+            return value
+        sign, offset = self.turned[name]
+        return sign * (value - offset)

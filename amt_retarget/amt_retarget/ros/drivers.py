@@ -13,7 +13,6 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from amt_retarget.robot.description import ARM_JOINT_NAMES, JOINT_NAMES
 from amt_retarget.robot.driver_profiles import (
-    ARM_INTERFACES,
     DriverProfile,
     MessageKind,
     arm_profile,
@@ -22,8 +21,6 @@ from amt_retarget.robot.driver_profiles import (
 from amt_retarget.ros import topics
 from amt_retarget.safety.limits import CheckedCommand, JointLimits
 
-COMMAND_INTERFACES = tuple(ARM_INTERFACES)
-ALLEGRO_V4_JOINTS = hand_profile("v4", "right").order.joints
 ARM = slice(0, len(ARM_JOINT_NAMES))
 LEAST_END_S = 0.1
 """A trajectory ends no earlier than so long after its stamp: one whose end has passed when it
@@ -42,8 +39,8 @@ class DriverPublishers:
         self,
         node: Node,
         arm_interface: str,
-        hand_interface: str = "v4",
-        hand: str = "right",
+        hand_interface: str,
+        hand: str,
         tf_prefix: str = "",
     ) -> None:
         arm = arm_profile(arm_interface, tf_prefix)

@@ -25,6 +25,7 @@ from std_srvs.srv import SetBool
 
 from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.retarget.teleoperation import Teleoperation
+from amt_retarget.robot.driver_profiles import hand_profile
 from amt_retarget.ros import topics
 from amt_retarget.ros.retarget_diagnostics import RetargetDiagnostics
 from amt_retarget.ros.retarget_parameters import RetargetParameters
@@ -65,9 +66,13 @@ class RetargetInputs:
         reliable, latched = topics.RESULT_QOS, topics.LATCHED_QOS
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
         listen, stop = self._listen, topics.EMERGENCY_STOP
+        hand = hand_profile(options.text("hand_interface"), control.retargeter.robot.hand)
         self._subscriptions = [
             self._listen_to_hands(options.text("hands_topic"), options.flag("qos_watchdogs")),
-            listen(JointState, topics.JOINT_STATES, self._on_joint_state, topics.JOINT_STATE_QOS),
+            *(
+                listen(JointState, topic, self._on_joint_state, topics.JOINT_STATE_QOS)
+                for topic in {topics.JOINT_STATES, hand.states_topic}
+            ),
             listen(Bool, topics.ENABLE, self._on_heartbeat, reliable),
             # Twice: the first hears every publisher, the second what a latched one said before.
             listen(Bool, stop, self._on_emergency_stop, reliable),

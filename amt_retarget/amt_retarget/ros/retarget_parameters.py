@@ -110,10 +110,10 @@ PARAMETERS = {
         100.0, 1.0, 500.0, "acceleration limit of the hand's joints (rad/s^2)"
     ),
     "ramp_time_s": _number(1.0, 0.0, 10.0, "time in which the speeds grow after engaging (s)"),
-    "hand_smoothing_hz": _number(
-        3.8, 0.5, 30.0, "fingers: lower is smoother, higher is faster (Hz)"
-    ),
-    "arm_smoothing_hz": _number(3.2, 0.5, 30.0, "arm: lower is smoother, higher is faster (Hz)"),
+    # Steps between frames delay the filter a little: these are as smooth and as far behind as
+    # RetargetSettings' are with one step a frame.
+    "hand_smoothing_hz": _number(4.5, 0.5, 30.0, "fingers: lower is smoother, higher faster (Hz)"),
+    "arm_smoothing_hz": _number(3.8, 0.5, 30.0, "arm: lower is smoother, higher faster (Hz)"),
     "position_scale": _number(
         1.0, 0.1, 5.0, "way of the robot's wrist over that of the person's (relative)"
     ),

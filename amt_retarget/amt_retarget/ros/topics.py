@@ -1,4 +1,4 @@
-"""Names of topics and services, and QoS: their one home.
+"""Names of topics and services, and QoS: their one home. Commands to drivers: driver_profiles.
 
 Names without a leading slash follow the nodes' namespace: /amt/hands, or /left/amt/hands.
 """
@@ -42,13 +42,6 @@ ROBOT_DESCRIPTION = "robot_description"
 TF = "/tf"
 TF_STATIC = "/tf_static"
 DIAGNOSTICS = "/diagnostics"
-
-ARM_TRAJECTORY = "scaled_joint_trajectory_controller/joint_trajectory"
-"""Universal_Robots_ROS2_Driver's default controller (trajectory_msgs/JointTrajectory)."""
-ARM_POSITIONS = "forward_position_controller/commands"
-"""Universal_Robots_ROS2_Driver's streaming controller (std_msgs/Float64MultiArray)."""
-HAND_POSITIONS = "allegro_hand_position_controller/commands"
-"""Wonik's Allegro V4 driver (std_msgs/Float64MultiArray; rows thumb, index, middle, ring)."""
 
 
 def image_qos(depth: int) -> QoSProfile:

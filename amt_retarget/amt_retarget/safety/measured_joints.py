@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from amt_retarget.robot.joint_orders import project_names
+from amt_retarget.robot.driver_profiles import ReportedJoints
 from amt_retarget.robot.robot import Robot
 
 
@@ -27,27 +27,23 @@ class MeasuredJoints:
         robot: Robot,
         timeout_s: float = 0.05,
         arm_prefix: str = "",
+        hand_interface: str = "v4",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """timeout_s: age at which a joint is missing. arm_prefix: of the arm's names (tf_prefix of
-        UR's driver).
+        UR's driver). hand_interface: the hand's driver (robot/driver_profiles.py).
         """
         self.timeout_s = timeout_s
         self._clock = clock
-        place = {name: index for index, name in enumerate(robot.joint_names)}
-        arm = set(robot.arm_joint_names)
-        self._place = {
-            (arm_prefix if joint in arm else "") + name: place[joint]
-            for name, joint in project_names(robot.hand).items()
-        }
+        self._reported = ReportedJoints.of(robot.hand, hand_interface, arm_prefix)
+        self._count = len(robot.joint_names)
         self.reset()
 
     def reset(self) -> None:
         """Forget all."""
-        count = len(set(self._place.values()))
-        self.positions: np.ndarray = np.full(count, np.nan)
-        self._times = np.full(count, -math.inf)
-        self._stamps = np.full(count, -math.inf)
+        self.positions: np.ndarray = np.full(self._count, np.nan)
+        self._times = np.full(self._count, -math.inf)
+        self._stamps = np.full(self._count, -math.inf)
 
     @property
     def missing(self) -> bool:
@@ -65,10 +61,10 @@ class MeasuredJoints:
             return
         now = self._clock()
         for name, position in zip(names, positions, strict=True):
-            index = self._place.get(name)
+            index = self._reported.places.get(name)
             if index is None or not math.isfinite(position):
                 continue
             if stamp_s == 0.0 or stamp_s != self._stamps[index]:
-                self.positions[index] = position
+                self.positions[index] = self._reported.position(name, position)
                 self._stamps[index] = stamp_s
                 self._times[index] = now
