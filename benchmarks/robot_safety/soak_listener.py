@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import time
 from array import array
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from amt_msgs.msg import HandPoseArray, RetargetStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
@@ -38,6 +40,8 @@ class Figures:
     """From an image's stamp to when the first command that carries it was sent."""
     interval_s: array[float] = field(default_factory=lambda: array("f"))
     """Between commands, as they were sent."""
+    published_jitter_p99_s: list[float] = field(default_factory=list)
+    """The node's own figure, once a second, of when its cycles began (/diagnostics)."""
     received_interval_s: array[float] = field(default_factory=lambda: array("f"))
     """Between commands, as they came here."""
     violations: list[str] = field(default_factory=list)
@@ -47,6 +51,10 @@ class Figures:
     lost: int = 0
     """Commands that did not reach this listener."""
     silences: int = 0
+    answered_s: array[float] = field(default_factory=lambda: array("f"))
+    """From the last hand before a silence to the HOLD that answers it."""
+    followed_s: array[float] = field(default_factory=lambda: array("f"))
+    """From the last hand before a silence to the last command that follows it."""
     missed_watchdogs: list[str] = field(default_factory=list)
     state_s: dict[str, float] = field(default_factory=dict)
 
@@ -62,6 +70,7 @@ class SoakListener:
         self._measured = record(node, JointState, topics.JOINT_STATES)
         self._hands = record(node, HandPoseArray, topics.HANDS)
         self._statuses = record(node, RetargetStatus, topics.RETARGET_STATUS)
+        node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 10)
         self._wall_minus_steady = time.time() - time.monotonic()
         self._state_offset: int | None = None
         self._states: list[tuple[float, int]] = []
@@ -72,6 +81,12 @@ class SoakListener:
         self._last_hand = -np.inf
         self._silences: list[tuple[float, float]] = []
         self._started = False
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            for entry in status.values:
+                if entry.key == "command_jitter_p99_ms" and math.isfinite(float(entry.value)):
+                    self.figures.published_jitter_p99_s.append(1e-3 * float(entry.value))
 
     def digest(self) -> None:
         """Take in what has come since the last call."""
@@ -140,12 +155,17 @@ class SoakListener:
         """Each must have been answered by HOLD in time, and nothing may have been followed then."""
         for last, until in self._silences:
             self.figures.silences += 1
-            due = last + WATCHDOG_S
-            held = any(last < t <= due and s not in FOLLOWING for t, s in self._states)
-            followed = any(due < t < until for t in self._following)
-            if followed or not held:
-                what = "the hand was followed" if followed else "no HOLD was published"
-                text = f"{what} in a silence of {1e3 * (until - last):.0f} ms"
+            held = min(
+                (t for t, s in self._states if t > last and s not in FOLLOWING), default=until
+            )
+            followed = max((t for t in self._following if last < t < until), default=last)
+            self.figures.answered_s.append(held - last)
+            self.figures.followed_s.append(followed - last)
+            if max(held, followed) > last + WATCHDOG_S:
+                text = (
+                    f"silence of {1e3 * (until - last):.0f} ms: HOLD after "
+                    f"{1e3 * (held - last):.0f} ms, followed until {1e3 * (followed - last):.0f} ms"
+                )
                 self.figures.missed_watchdogs.append(text)
         self._silences.clear()
 

@@ -81,6 +81,8 @@ def report(figures: Figures, samples: list[Sample], period_s: float) -> dict[str
         "joint_states": figures.measured,
         "hands": figures.hands,
         "silences_of_hands": figures.silences,
+        "answered_ms": _percentiles(np.array(figures.answered_s)),
+        "followed_ms": _percentiles(np.array(figures.followed_s)),
         "missed_watchdogs": len(figures.missed_watchdogs),
         "missed": figures.missed_watchdogs[:LISTED],
         "latency_ms": _percentiles(np.array(figures.latency_s)),
@@ -88,6 +90,7 @@ def report(figures: Figures, samples: list[Sample], period_s: float) -> dict[str
         "received_jitter_ms": _percentiles(
             np.abs(np.array(figures.received_interval_s) - period_s)
         ),
+        "node_jitter_p99_ms": _percentiles(np.array(figures.published_jitter_p99_s or [np.nan])),
         "command_rate_hz": round(1.0 / float(np.mean(figures.interval_s)), 2),
         "state_share_pct": {
             name: round(100 * value / seconds, 2) for name, value in figures.state_s.items()
@@ -101,6 +104,8 @@ def report(figures: Figures, samples: list[Sample], period_s: float) -> dict[str
 
 def _percentiles(seconds: np.ndarray) -> dict[str, float]:
     """p50, p99 and the largest, ms."""
+    if not np.isfinite(seconds).any():
+        return {}
     p50, p99, largest = (float(value) for value in np.percentile(1e3 * seconds, (50, 99, 100)))
     return {"p50": round(p50, 3), "p99": round(p99, 3), "max": round(largest, 3)}
 
