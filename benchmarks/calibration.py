@@ -35,6 +35,7 @@ NARROW = replace(CAMERA, fx=910.0, fy=910.0)
 WRONG_PAIRS = 3
 WRONG_M = 0.03
 SETTINGS: dict[str, dict[str, Any]] = {
+    "40 pairs": {"count": 40},
     "20 pairs": {},
     "15 pairs": {"count": 15},
     "20 pairs, far and narrow": {"intrinsics": NARROW, "distance": (0.6, 1.1)},

@@ -11,6 +11,7 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.solver import Retargeter
 from amt_retarget.retarget.teleoperation import GAP_S, Teleoperation
 from amt_retarget.robot.robot import Robot
+from amt_retarget.safety.hand_input import HandInput
 from amt_retarget.safety.measured_joints import MeasuredJoints
 from amt_retarget.safety.operator import Operator
 from amt_retarget.safety.state import Reason, State
@@ -34,7 +35,7 @@ class World:
             Retargeter(self.robot),
             Operator(clock=clock, **operator),
             MeasuredJoints(self.robot, clock=clock),
-            InputWatchdog(clock=clock),
+            HandInput(InputWatchdog(clock=clock), clock),
             following_tolerance=0.2,
             period_s=PERIOD_S,
             clock=clock,
@@ -71,7 +72,7 @@ class World:
         if broken:
             joints[3] = np.nan
         now = self.clock.now
-        self.control.see_hand(joints, RIGHT, now if stamp is None else stamp, now, 0.9)
+        self.control.hands.see(joints, RIGHT, now if stamp is None else stamp, now, 0.9)
 
     @property
     def reasons(self) -> Reason:
@@ -170,7 +171,7 @@ def test_a_source_that_sees_no_hand_is_held_and_named(world):
     world.shows = False
     for _ in range(10):
         world.run(0.01)
-        world.control.miss_hand(Reason.LOW_CONFIDENCE, world.clock.now, world.clock.now)
+        world.control.hands.miss(Reason.LOW_CONFIDENCE, world.clock.now, world.clock.now)
     assert world.control.states.state == State.HOLD
     assert world.reasons == Reason.LOW_CONFIDENCE
 

@@ -23,6 +23,7 @@ from amt_retarget.ros.retarget_inputs import RetargetInputs
 from amt_retarget.ros.retarget_output import RetargetOutput
 from amt_retarget.ros.retarget_parameters import RetargetParameters
 from amt_retarget.ros.transforms import TransformTree
+from amt_retarget.safety.hand_input import HandInput
 from amt_retarget.safety.measured_joints import MeasuredJoints
 from amt_retarget.safety.operator import Operator
 from amt_retarget.safety.watchdog import InputWatchdog
@@ -86,7 +87,7 @@ class RetargetNode(SelfStartingLifecycleNode):
                 text("tf_prefix"),
                 text("hand_interface"),
             ),
-            InputWatchdog(number("input_timeout_s"), number("max_latency_s")),
+            HandInput(InputWatchdog(number("input_timeout_s"), number("max_latency_s"))),
             number("following_tolerance"),
             self._period_s,
             flag("compensate_latency"),
@@ -134,8 +135,8 @@ class RetargetNode(SelfStartingLifecycleNode):
             with self._lock:
                 control.exchange(self._retargeter)
         control.speed_limit = number("velocity_scale") / self._options.built_velocity_scale
-        control.hands.timeout_s = number("input_timeout_s")
-        control.hands.max_latency_s = number("max_latency_s")
+        control.hands.watchdog.timeout_s = number("input_timeout_s")
+        control.hands.watchdog.max_latency_s = number("max_latency_s")
         control.measured.timeout_s = number("joint_state_timeout_s")
         control.operator.deadman_timeout_s = number("deadman_timeout_s")
         control.following.tolerance = number("following_tolerance")

@@ -16,11 +16,11 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.grasp_motion import GraspMotion
 from amt_retarget.retarget.solver import DT_RANGE_S, Retargeter, RetargetResult
 from amt_retarget.safety.following import FollowingMonitor, StandstillMonitor
+from amt_retarget.safety.hand_input import HandInput
 from amt_retarget.safety.limits import CheckedCommand, CommandGuard
 from amt_retarget.safety.measured_joints import MeasuredJoints
 from amt_retarget.safety.operator import Operator
 from amt_retarget.safety.state import NO_REASON, SILENT, Reason, State, StateMachine
-from amt_retarget.safety.watchdog import InputWatchdog
 
 GAP_S = 0.06
 """After a longer pause between two cycles the robot has begun to stop by itself."""
@@ -58,7 +58,6 @@ class Teleoperation:
         paused: whether the robot is to be brought to rest, whatever else.
         program_running, speed_scaling: what the robot says: whether it takes commands; 0..1.
         speed_limit: 0..1, a share of the velocity limits that the operator may change in motion.
-        confidence: of the hand that came last.
         engaged: whether commands are being sent.
     """
 
@@ -67,7 +66,7 @@ class Teleoperation:
         retargeter: Retargeter,
         operator: Operator,
         measured: MeasuredJoints,
-        hands: InputWatchdog,
+        hands: HandInput,
         following_tolerance: float,
         period_s: float,
         compensates_latency: bool = False,
@@ -90,12 +89,9 @@ class Teleoperation:
         self.grasp: GraspMotion | None = None
         self.grasp_stopped = self.paused = False
         self.program_running, self.speed_scaling, self.speed_limit = True, 1.0, 1.0
-        self.confidence = np.nan
         self.command: CheckedCommand | None = None
-        self._hand: tuple[np.ndarray, int] | None = None
-        self._hand_time = self._aim_time = self._cycle_time = -np.inf
-        self._missing = Reason.NO_INPUT_YET
-        self._refused = self._aim_reasons = NO_REASON
+        self._aim_time = self._cycle_time = -np.inf
+        self._aim_reasons = NO_REASON
         self._standstill = StandstillMonitor()
         self._disengage()
 
@@ -109,29 +105,6 @@ class Teleoperation:
         self.states.reset()
 
     # What comes in.
-
-    def see_hand(
-        self, joints_base: np.ndarray, side: int, stamp_s: float, now_s: float, confidence: float
-    ) -> bool:
-        """Note a hand to follow; as for Retargeter.aim. Returns whether it counts.
-
-        stamp_s: of its image; now_s: the time by the same kind of clock.
-        """
-        self._refused = self.hands.received(stamp_s, now_s)
-        if self._refused:
-            return False
-        self._hand = (joints_base, side)
-        self._hand_time = self._clock()
-        self.confidence = confidence
-        self._missing = NO_REASON
-        return True
-
-    def miss_hand(self, reason: Reason, stamp_s: float, now_s: float) -> None:
-        """Note an image without a hand to follow, and why."""
-        self._refused = self.hands.received(stamp_s, now_s)
-        if not self._refused:
-            self._missing = reason
-            self.confidence = np.nan
 
     def arm(self) -> str:
         """Allow motion, out of a fault too. Returns why not, if so, in one sentence."""
@@ -244,13 +217,13 @@ class Teleoperation:
 
     def _aim(self) -> Reason:
         """Aim at a hand that has come since the last cycle."""
-        if self._hand is not None:
-            (joints, side), self._hand = self._hand, None
+        hand = self.hands.take()
+        if hand is not None:
             low, high = DT_RANGE_S
-            dt = min(max(self._hand_time - self._aim_time, low), high)
-            self._aim_time = self._hand_time
-            age = self.hands.input_age() if self._compensates_latency else 0.0
-            self._aim_reasons = self.retargeter.aim(joints, side, dt, age)
+            dt = min(max(hand.time - self._aim_time, low), high)
+            self._aim_time = hand.time
+            age = self.hands.watchdog.input_age() if self._compensates_latency else 0.0
+            self._aim_reasons = self.retargeter.aim(hand.joints, hand.side, dt, age)
         return self._aim_reasons
 
     def _robot_reasons(self) -> Reason:
@@ -266,13 +239,7 @@ class Teleoperation:
         if self.grasp is not None or self.paused:
             stopped = self.grasp_stopped or self.paused
             return Reason.GRASP_STOPPED if stopped else NO_REASON
-        if not self.hands.started:
-            return Reason.NO_INPUT_YET | self._refused
-        if self.hands.expired():
-            return Reason.INPUT_STALE | self._refused
-        if self._clock() - self._hand_time > self.hands.timeout_s:
-            return self._missing or Reason.INPUT_STALE
-        return NO_REASON
+        return self.hands.reasons()
 
     def _engage(self) -> Reason:
         """Begin to command the robot from where it stands; why not, if so."""

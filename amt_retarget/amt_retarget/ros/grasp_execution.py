@@ -13,6 +13,7 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.grasp_motion import GraspMotion
 from amt_retarget.retarget.grasp_plan import GraspPlanner, Phase
 from amt_retarget.retarget.teleoperation import Teleoperation
+from amt_retarget.retarget.workspace import check_workspace
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.grasp_messages import hand_grasp
@@ -79,6 +80,7 @@ class GraspExecution:
         retargeter = control.retargeter
         planner = GraspPlanner(self._robot, retargeter.limits, retargeter.settings.table_height)
         ways = planner.plan(grasp, object_pose, control.standing)
+        check_workspace(ways, self._robot, retargeter.settings)
         motion = GraspMotion(ways, retargeter.limits)
         with self._lock:
             control.execute(motion)

@@ -63,7 +63,7 @@ class RetargetDiagnostics:
             "state": states.state.name,
             "armed": str(robot.operator.armed).lower(),
             **self._rates(),
-            "confidence": f"{robot.confidence:.2f}",
+            "confidence": f"{robot.hands.confidence:.2f}",
             "following_error_rad": f"{robot.following.error:.3f}",
             "robot_speed_scaling": f"{robot.speed_scaling:.2f}",
             "robot_program_running": str(robot.program_running).lower(),

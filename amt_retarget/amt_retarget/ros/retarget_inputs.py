@@ -128,11 +128,11 @@ class RetargetInputs:
         if hand is not None and base_from_camera is None:
             hand, reason = None, Reason.TRANSFORM_MISSING
         if hand is None or base_from_camera is None:
-            control.miss_hand(reason, stamp, now)
+            control.hands.miss(reason, stamp, now)
             return
         joints = np.array([(point.x, point.y, point.z) for point in hand.joints])
         joints = joints @ base_from_camera[:3, :3].T + base_from_camera[:3, 3]
-        if control.see_hand(joints, self._side, stamp, now, hand.confidence):
+        if control.hands.see(joints, self._side, stamp, now, hand.confidence):
             self.image_stamp = message.header.stamp
             self.received = time.perf_counter()
             self._diagnostics.hand(now - stamp)
@@ -152,7 +152,7 @@ class RetargetInputs:
         self, event: QoSRequestedDeadlineMissedInfo | QoSLivelinessChangedInfo
     ) -> None:
         if getattr(event, "alive_count", 0) == 0:
-            self._control.hands.lose()
+            self._control.hands.watchdog.lose()
 
     def _on_joint_state(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)

@@ -65,11 +65,11 @@ class RetargetOutput:
         message.reasons = int(states.reasons)
         message.text = states.reasons.text + (AGAIN if states.state == State.FAULT else "")
         message.armed = robot.operator.armed
-        age = robot.hands.input_age()
+        age = robot.hands.watchdog.input_age()
         message.input_age = age if np.isfinite(age) else float("nan")
         message.solve_time = solve_time
         message.total_time = total_time
-        message.confidence = float(robot.confidence)
+        message.confidence = float(robot.hands.confidence)
         message.following_error = float(robot.following.error)
         ramp = robot.retargeter.ramp if robot.grasp is None else 1.0
         message.speed = float(ramp * robot.speed) if robot.engaged else 0.0
