@@ -105,9 +105,9 @@ def test_a_jump_after_a_pause_is_found() -> None:
     after = dataclasses.replace(
         stream(np.full((50, 2), 0.03)), times=1.0 + PERIOD_S * np.arange(50)
     )
-    assert jumps(after, measured) > JUMP_RAD
+    assert jumps(after, [measured]) > JUMP_RAD
     near = dataclasses.replace(after, positions=np.full((50, 2), 0.01))
-    assert jumps(near, measured) < JUMP_RAD
+    assert jumps(near, [measured]) < JUMP_RAD
 
 
 def judged(fault: Fault, answers: list[Answer], stamps: np.ndarray) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState
 
 from benchmarks.robot_safety.hands import get_joints, set_joints, turned_about_the_wrist
+from benchmarks.robot_safety.recording import PROJECT_NAMES
 
 ASIDE = np.array([0.2, 0.0, 0.0])
 """m, where another person's hand is."""
@@ -75,24 +76,22 @@ def twice(message: Any, count: int, rng: np.random.Generator) -> Sent:
 
 def repeating() -> Disturbance:
     """The first message comes again and again: a source that has frozen."""
-    kept: list[Any] = []
+    kept: dict[tuple[str, ...], Any] = {}
 
     def disturb(message: Any, count: int, rng: np.random.Generator) -> Sent:
-        if count == 0:
-            kept[:] = [message]
-        return [(0.0, kept[0])]
+        return [(0.0, kept.setdefault(_kind(message), message))]
 
     return disturb
 
 
 def older_ones_between() -> Disturbance:
     """After every message the one before it arrives once more: overtaking on the way."""
-    before: list[Any] = []
+    before: dict[tuple[str, ...], Any] = {}
 
     def disturb(message: Any, count: int, rng: np.random.Generator) -> Sent:
-        sent = [(0.0, message), *((0.005, old) for old in before if count)]
-        before[:] = [copy.deepcopy(message)]
-        return sent
+        old = before.get(_kind(message))
+        before[_kind(message)] = copy.deepcopy(message)
+        return [(0.0, message)] if old is None else [(0.0, message), (0.005, old)]
 
     return disturb
 
@@ -124,6 +123,11 @@ def stamped_zero(message: Any, count: int, rng: np.random.Generator) -> Sent:
     """A source that does not stamp its messages."""
     _set_stamp(message, 0)
     return [(0.0, message)]
+
+
+def _kind(message: Any) -> tuple[str, ...]:
+    """Arm and hand have joint states of their own on the same topic."""
+    return tuple(getattr(message, "name", ()))
 
 
 def _stamp_ns(message: Any) -> int:
@@ -215,7 +219,8 @@ def one_position(value: float) -> Disturbance:
     """One measured position, of a joint of the arm, reads this (rad)."""
 
     def change(message: JointState, rng: np.random.Generator) -> None:
-        message.position[message.name.index("elbow_joint")] = value
+        if "elbow_joint" in message.name:
+            message.position[message.name.index("elbow_joint")] = value
 
     return changed(change)
 
@@ -224,31 +229,32 @@ def pushed(offset: float) -> Disturbance:
     """The elbow is measured so far (rad) from where it is."""
 
     def change(message: JointState, rng: np.random.Generator) -> None:
-        message.position[message.name.index("elbow_joint")] += offset
+        if "elbow_joint" in message.name:
+            message.position[message.name.index("elbow_joint")] += offset
 
     return changed(change)
 
 
 def stuck() -> Disturbance:
     """Positions and velocities stay as they were, with new stamps."""
-    values: list[Any] = []
+    values: dict[tuple[str, ...], Any] = {}
 
     def change(message: JointState, rng: np.random.Generator) -> None:
-        if not values:
-            values[:] = [message.position, message.velocity]
-        message.position, message.velocity = values
+        now = message.position, message.velocity
+        message.position, message.velocity = values.setdefault(_kind(message), now)
 
     return changed(change)
 
 
 def without_joints(prefix: str) -> Disturbance:
-    """The joints whose names begin so are missing."""
+    """The joints whose names, in this project, begin so are missing."""
 
     def change(message: JointState, rng: np.random.Generator) -> None:
-        keep = [i for i, name in enumerate(message.name) if not name.startswith(prefix)]
+        names = [PROJECT_NAMES.get(name, name) for name in message.name]
+        keep = [i for i, name in enumerate(names) if not name.startswith(prefix)]
         for part in ("name", "position", "velocity"):
             values = getattr(message, part)
-            setattr(message, part, [values[i] for i in keep])
+            setattr(message, part, [values[i] for i in keep] if len(values) else [])
 
     return changed(change)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from signal import SIGKILL, SIGSTOP
 from typing import TYPE_CHECKING
 
 from amt_msgs.msg import HandPose
@@ -17,7 +18,7 @@ from benchmarks.robot_safety.setups import IMAGES_TIMEOUT_S
 if TYPE_CHECKING:
     from benchmarks.robot_safety.world import World
 
-Begin = Callable[["World"], None]
+Begin = Callable[["World"], object]
 
 DEAD_S = 0.060
 """A dead or stale source stops new commands within this time, worst case."""
@@ -65,6 +66,8 @@ class Fault:
     rearm: bool = False
     """Nothing moves afterwards until the operator arms it again."""
     deadman_only: bool = False
+    stream: str = ""
+    """What ends or is disturbed, "hands" or "joint states": time runs from its last good one."""
     check: Callable[[World], str] = lambda world: ""
     """Called while the fault lasts; a sentence about what is wrong, or nothing."""
 
@@ -82,7 +85,7 @@ def _hand(
     states = HOLDS if reasons else STAYS
     return Fault(
         name, "hands", lambda world: world.disturb_hands(make()), states, reasons, within_s,
-        motions, lasts_s, passing,
+        motions, lasts_s, passing, stream="hands",
     )  # fmt: skip
 
 
@@ -95,6 +98,7 @@ def _joints(
     return Fault(
         name, "joint states", lambda world: world.disturb_states(make()), states, reasons,
         within_s, motions, lasts_s, passing, rearm=states == FAULTS, silent=states == FAULTS,
+        stream="joint states",
     )  # fmt: skip
 
 
@@ -168,7 +172,7 @@ def _arming_is_refused(world: World) -> str:
 
 
 def _released_stays_stopped(world: World) -> str:
-    world.emergency_stop(False)
+    world.controls.emergency_stop(False)
     world.wait(0.3)
     return "" if world.state == State.FAULT else "it left FAULT without being armed"
 
@@ -179,6 +183,7 @@ def _slow(world: World) -> str:
 
 
 def _unarmed_after_restart(world: World) -> str:
+    world.statuses.keep_last(0)
     world.processes["retarget_node"].start()
     world.wait_until(lambda: world.state is not None, "the retarget node is back")
     first = len(world.commands)
@@ -195,6 +200,10 @@ def _disarmed_for_the_restart(world: World) -> str:
     return "" if world.state == State.INACTIVE else "it could not be disarmed"
 
 
+def _press(world: World) -> None:
+    world.controls.emergency_stop(True)
+
+
 def _operator(
     name: str, begin: Begin, states: tuple[State, ...], reasons: Reason, within_s: float = TOLD_S,
     **more: object,
@@ -208,21 +217,24 @@ NOT_ENABLED, DEADMAN, ESTOP = (
     Reason.NOT_ENABLED, Reason.DEADMAN_RELEASED, Reason.EMERGENCY_STOP,
 )  # fmt: skip
 OPERATOR_FAULTS = (
-    _operator("disarmed", lambda world: world.disarm(), STOPS, NOT_ENABLED, rearm=True),
-    _operator("emergency stop", lambda world: world.emergency_stop(True), FAULTS, ESTOP,
+    _operator("disarmed", lambda world: world.set_enabled(False), STOPS, NOT_ENABLED, rearm=True),
+    _operator("emergency stop", _press, FAULTS, ESTOP,
               rearm=True),
-    _operator("armed under an emergency stop", lambda world: world.emergency_stop(True), FAULTS,
+    _operator("armed under an emergency stop", _press, FAULTS,
               ESTOP, rearm=True, check=_arming_is_refused),
-    _operator("emergency stop released again", lambda world: world.emergency_stop(True), FAULTS,
+    _operator("emergency stop released again", _press, FAULTS,
               ESTOP, rearm=True, check=_released_stays_stopped),
-    _operator("deadman released", lambda world: world.hold_deadman(False), STOPS, DEADMAN,
+    _operator("deadman released", lambda world: world.controls.hold_deadman(False), STOPS, DEADMAN,
               deadman_only=True, silent=False),
-    _operator("deadman's heartbeat ends", lambda world: world.hold_deadman(None), STOPS, DEADMAN,
+    _operator("deadman's heartbeat ends", lambda world: world.controls.hold_deadman(None), STOPS,
+              DEADMAN,
               HEARTBEAT_S, deadman_only=True, silent=False),
-    _operator("speed scaling 0", lambda world: world.speed_scaling(0.0), STOPS, STOPPED),
-    _operator("speed scaling 10 %", lambda world: world.speed_scaling(10.0), STAYS, NO_REASON,
+    _operator("speed scaling 0", lambda world: world.controls.speed_scaling(0.0), STOPS, STOPPED),
+    _operator("speed scaling 10 %", lambda world: world.controls.speed_scaling(10.0), STAYS,
+              NO_REASON,
               motions=("fast",), silent=False, lasts_s=1.5, check=_slow),
-    _operator("the robot's program stops", lambda world: world.program_running(False), STOPS,
+    _operator("the robot's program stops", lambda world: world.controls.program_running(False),
+              STOPS,
               STOPPED),
 )  # fmt: skip
 
@@ -233,15 +245,19 @@ def _process(name: str, begin: Begin, reasons: Reason, **more: object) -> Fault:
 
 
 PROCESS_FAULTS = (
-    _process("the source of hands is killed", lambda world: world.kill_source(), STALE,
-             motions=ALL),
-    _process("the source of hands is stopped", lambda world: world.stop_source(), STALE,
-             motions=ALL),
-    _process("the robot's node is killed", lambda world: world.kill_robot(), MISSING,
-             motions=("fast",), rearm=True, check=_disarmed_for_the_restart),
-    _process("the robot's node is stopped", lambda world: world.stop_robot(), MISSING),
-    Fault("the retarget node is killed", "processes", lambda world: world.kill_retarget(), (),
-          NO_REASON, DEAD_S, ("fast",), silent=True, rearm=True, check=_unarmed_after_restart),
+    _process("the source of hands is killed", lambda world: world.signal("source", SIGKILL), STALE,
+             motions=ALL, stream="hands"),
+    _process("the source of hands is stopped", lambda world: world.signal("source", SIGSTOP), STALE,
+             motions=ALL, stream="hands"),
+    _process("the robot's node is killed", lambda world: world.signal("mujoco_node", SIGKILL),
+             MISSING,
+             motions=("fast",), stream="joint states", rearm=True, check=_disarmed_for_the_restart),
+    _process("the robot's node is stopped", lambda world: world.signal("mujoco_node", SIGSTOP),
+             MISSING,
+             stream="joint states"),
+    Fault("the retarget node is killed", "processes",
+          lambda world: world.signal("retarget_node", SIGKILL), (), NO_REASON, DEAD_S,
+          ("fast",), silent=True, rearm=True, check=_unarmed_after_restart),
     Fault("the retarget node is stopped for 0.4 s", "processes",
           lambda world: world.stop_retarget(0.4), (State.HOLD, State.RAMP, State.TRACK), NO_REASON,
           1.0, MOVING, passing=True),
@@ -257,7 +273,7 @@ def _image(
     """A fault of the camera's images, on their way through the real perception node."""
     return Fault(
         name, "images", lambda world: world.disturb_hands(make()), states, reasons, IMAGE_S,
-        ("filmed",), 1.2, passing=states != HOLDS,
+        ("filmed",), 1.2, passing=states != HOLDS, stream="hands",
     )  # fmt: skip
 
 

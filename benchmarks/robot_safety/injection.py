@@ -53,11 +53,12 @@ def inject(world: World, injection: Injection) -> dict[str, Any]:
     world.forget()
     world.wait(SETTLE_S if injection.motion == "standing" else float(world.rng.uniform(0.1, 0.4)))
     begin = time.monotonic()
+    world.mark()
     fault.begin(world)
     world.wait(max(0.0, fault.lasts_s - (time.monotonic() - begin)))
-    ended, began = time.monotonic(), world.fault_time
+    ended, began = time.monotonic(), world.fault_time(fault.stream)
     problem = fault.check(world)
-    stamps = set(world.good_stamps), set(world.bad_stamps)
+    stamps = set(world.images.good_stamps), set(world.images.bad_stamps)
     world.restore()
     restored = time.monotonic()
     if fault.rearm:
@@ -67,7 +68,7 @@ def inject(world: World, injection: Injection) -> dict[str, Any]:
     world.wait(0.1)
 
     commands = JointStream.read(world.commands)
-    measured = JointStream.read(world.measured)
+    measured = JointStream.read_each(world.measured)
     statuses = answers(world.statuses)
     result = reaction(fault, statuses, commands, began, ended, *stamps)
     violations = broken_limits(commands, measured, world.limits, world.period_s)
@@ -143,17 +144,19 @@ def start_anew(world: World) -> None:
         world.set_enabled(False)
         world.wait_until(lambda: world.state == State.INACTIVE, "INACTIVE when disarmed", 5.0)
     world.processes["mujoco_node"].kill()
-    world.measured.clear()
+    world.measured.keep_last(0)
     world.restore()
     world.wait_for_nodes()
 
 
 def _drifted(world: World) -> bool:
-    stream = JointStream.read(world.measured, len(world.measured) - 1)
-    home = dict(zip(world.limits.names, world.home, strict=True))
-    pairs = zip(stream.names, stream.positions[-1], strict=True)
-    first = world.limits.names[:3]
-    return any(abs(value - home[name]) > DRIFT_RAD for name, value in pairs if name in first)
+    first = dict(zip(world.limits.names[:3], world.home[:3], strict=True))
+    return any(
+        abs(value - first[name]) > DRIFT_RAD
+        for stream in JointStream.read_each(world.measured)
+        for name, value in zip(stream.names, stream.positions[-1], strict=True)
+        if name in first
+    )
 
 
 def _until_tracking(world: World) -> float | None:

@@ -139,8 +139,10 @@ def _at_the_end(fault: Fault, commands: JointStream, ended: float) -> list[str]:
     return [] if moved < 1e-6 else [f"the robot was still moved by {moved:.2g} rad at its end"]
 
 
-def jumps(commands: JointStream, measured: JointStream) -> float:
+def jumps(commands: JointStream, measured: list[JointStream]) -> float:
     """Largest distance (rad) of a first command after a pause from the joints measured then.
+
+    measured: of the arm and the hand, or of both together.
 
     What a robot in motion covers in LAG_S is taken off: its measured joints are so old.
     """
@@ -149,30 +151,32 @@ def jumps(commands: JointStream, measured: JointStream) -> float:
     if _fresh(commands, measured):
         starts.insert(0, 0)
     for index in starts:
-        now = int(np.searchsorted(measured.times, commands.times[index])) - 1
-        if now < 0:
-            continue
-        order = [measured.names.index(name) for name in commands.names]
-        away = np.abs(commands.positions[index] - measured.positions[now][order])
-        lag = np.abs(measured.velocities[now][order]) * LAG_S
-        largest = max(largest, float((away - lag).max()))
+        for part in measured:
+            now = int(np.searchsorted(part.times, commands.times[index])) - 1
+            if now < 0:
+                continue
+            order = [commands.names.index(name) for name in part.names]
+            away = np.abs(commands.positions[index][order] - part.positions[now])
+            lag = np.abs(part.velocities[now]) * LAG_S
+            largest = max(largest, float((away - lag).max()))
     return largest
 
 
-def _fresh(commands: JointStream, measured: JointStream) -> bool:
+def _fresh(commands: JointStream, measured: list[JointStream]) -> bool:
     """Whether the recording holds the beginning of the stream of commands, not its middle."""
-    if not len(commands.times) or not len(measured.times):
+    if not len(commands.times) or not measured:
         return False
-    return bool(commands.times[0] - measured.times[0] > PAUSE_S)
+    return bool(commands.times[0] - min(part.times[0] for part in measured) > PAUSE_S)
 
 
 def broken_limits(
-    commands: JointStream, measured: JointStream, limits: JointLimits, period_s: float
+    commands: JointStream, measured: list[JointStream], limits: JointLimits, period_s: float
 ) -> list[str]:
     """All limits, of commands and of measured joints; each kind and joint once."""
     fresh = _fresh(commands, measured)
     found = command_violations(commands, limits, period_s, at_rest=fresh)
-    found += measured_violations(measured, limits)
+    for part in measured:
+        found += measured_violations(part, limits)
     worst: dict[tuple[str, str], str] = {}
     for violation in found:
         worst.setdefault((violation.kind, violation.joint), str(violation))

@@ -93,18 +93,20 @@ def _window_violations(
 def measured_violations(stream: JointStream, limits: JointLimits) -> list[Violation]:
     """Where measured joints are beyond position or velocity limits, with a simulation's tolerance.
 
+    The stream may be of some of the joints.
+
     Accelerations are not looked at: contacts and a stiff position controller have peaks of theirs.
     """
     if not len(stream.times):
         return []
-    order = [stream.names.index(name) for name in limits.names]
+    order = [limits.names.index(name) for name in stream.names]
     share, more = MEASURED_SPEED
-    most = limits.velocity * (1.0 + share) + more
-    low, high = limits.lower - MEASURED_POSITION_RAD, limits.upper + MEASURED_POSITION_RAD
-    names, times = limits.names, stream.times
+    most = (limits.velocity * (1.0 + share) + more)[order]
+    low, high = (limits.lower - MEASURED_POSITION_RAD)[order], limits.upper[order]
+    names, times = stream.names, stream.times
     return _outside(
-        "measured position", stream.positions[:, order], low, high, times, names
-    ) + _outside("measured velocity", stream.velocities[:, order], -most, most, times, names)
+        "measured position", stream.positions, low, high + MEASURED_POSITION_RAD, times, names
+    ) + _outside("measured velocity", stream.velocities, -most, most, times, names)
 
 
 def _outside(

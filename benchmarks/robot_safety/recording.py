@@ -14,6 +14,10 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 
+from amt_retarget.robot.joint_orders import project_names
+
+PROJECT_NAMES = project_names("right")
+"""Of the joints of other software's hands."""
 STAMP = struct.Struct("<iI")
 STAMP_OFFSET = 4
 """header.stamp is the first field after the CDR encapsulation's four bytes."""
@@ -44,10 +48,10 @@ class Recording:
         self.numbers.append(info["publication_sequence_number"])
         self.raw.append(bytes(raw))
 
-    def clear(self) -> None:
-        """Forget all."""
-        for values in (self.received, self.sent, self.numbers, self.raw):
-            values.clear()  # type: ignore[attr-defined]
+    def keep_last(self, count: int) -> None:
+        """Forget all but the last so many."""
+        first = max(0, len(self.raw) - count)
+        del self.received[:first], self.sent[:first], self.numbers[:first], self.raw[:first]
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -80,17 +84,31 @@ class JointStream:
     """[k, n] rad/s."""
 
     @classmethod
-    def read(cls, recording: Recording, first: int = 0) -> JointStream:
-        """The messages from number `first` on; a message of other joints is left out."""
-        raws = recording.raw[first:]
-        if not raws:
-            empty = np.zeros((0, 0))
-            return cls((), np.zeros(0), np.zeros(0, int), np.zeros(0, int), empty, empty)
+    def read(cls, recording: Recording) -> JointStream:
+        """Messages that are all of one kind; without any, a stream of no joints."""
+        streams = cls.read_each(recording)
+        none, empty = np.zeros(0), np.zeros((0, 0))
+        return streams[0] if streams else cls((), none, none, none, empty, empty)
+
+    @classmethod
+    def read_each(cls, recording: Recording) -> list[JointStream]:
+        """A stream for each kind of message: arm and hand may have drivers of their own.
+
+        Names are the project's, whatever the drivers call their joints. Kinds are told apart by the
+        length of their messages, which the names decide.
+        """
+        by_length: dict[int, list[int]] = {}
+        for index, raw in enumerate(recording.raw):
+            by_length.setdefault(len(raw), []).append(index)
+        return [cls._read(recording, kept) for kept in by_length.values()]
+
+    @classmethod
+    def _read(cls, recording: Recording, kept: list[int]) -> JointStream:
+        raws = [recording.raw[index] for index in kept]
         head: Any = deserialize_message(raws[0], JointState)
         count = len(head.position)
         start = raws[0].find(struct.pack(f"<{count}d", *head.position))
-        kept = [i for i, raw in enumerate(raws) if len(raw) == len(raws[0])]
-        table = np.frombuffer(b"".join(raws[i] for i in kept), np.uint8).reshape(len(kept), -1)
+        table = np.frombuffer(b"".join(raws), np.uint8).reshape(len(raws), -1)
         gap = 8  # the length of the next sequence, and its alignment
 
         def doubles(offset: int) -> np.ndarray:
@@ -98,12 +116,12 @@ class JointStream:
             return block.view("<f8")
 
         return cls(
-            tuple(head.name),
-            np.array([recording.sent[first + i] for i in kept]),
-            np.array([recording.numbers[first + i] for i in kept]),
-            np.array([raw_stamp_ns(raws[i]) for i in kept]),
+            tuple(PROJECT_NAMES.get(name, name) for name in head.name),
+            np.array([recording.sent[index] for index in kept]),
+            np.array([recording.numbers[index] for index in kept]),
+            np.array([raw_stamp_ns(raw) for raw in raws]),
             doubles(start),
-            doubles(start + 8 * count + gap),
+            doubles(start + 8 * count + gap) if head.velocity else np.zeros((len(raws), count)),
         )
 
     def after(self, time_s: float) -> JointStream:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from amt_retarget.ros import topics
 from benchmarks.robot_safety.hands import IMAGE_PERIOD_S
 
 COMMAND_RATE_HZ = 125.0
-MEASURED = "robot/joint_states"
+MEASURED = f"robot/{topics.JOINT_STATES}"
 """Where the robot reports its joints; what the retarget node hears comes through the harness."""
 
 
@@ -54,11 +55,16 @@ def arguments(setup: Setup) -> dict[str, tuple[str, list[str]]]:
     if setup.images:
         retarget["input_timeout_s"] = IMAGES_TIMEOUT_S
     robot: dict[str, object] = {"command_interface": setup.interface}
+    remapped = [
+        word
+        for name in (topics.JOINT_STATES, topics.SPEED_SCALING, topics.PROGRAM_RUNNING)
+        for word in ("-r", f"{name}:=robot/{name}")
+    ]
     return {
         "retarget_node": ("amt_retarget.nodes.retarget_node", _parameters(retarget)),
         "mujoco_node": (
             "amt_retarget.nodes.mujoco_node",
-            [*_parameters(robot), "-r", f"joint_states:={MEASURED}"],
+            [*_parameters(robot), *remapped],
         ),
         "perception_node": (
             "amt_perception.nodes.perception_node", _parameters({"estimator": "mediapipe"})

@@ -19,7 +19,7 @@ from amt_retarget.ros import topics
 from amt_retarget.safety.limits import JointLimits
 from amt_retarget.safety.state import State
 from benchmarks.robot_safety.limits import PAUSE_S, command_violations, measured_violations
-from benchmarks.robot_safety.recording import JointStream, Recording, raw_stamp_ns, record
+from benchmarks.robot_safety.recording import JointStream, raw_stamp_ns, record
 
 WATCHDOG_S = 0.060
 """A silence of hands is answered within this time of the last hand."""
@@ -94,10 +94,10 @@ class SoakListener:
         self._digest_commands()
         self._digest_statuses()
         self._judge_silences()
-        stream = JointStream.read(self._measured)
-        self.figures.violations += [str(v) for v in measured_violations(stream, self._limits)]
+        for stream in JointStream.read_each(self._measured):
+            self.figures.violations += [str(v) for v in measured_violations(stream, self._limits)]
         self.figures.measured += len(self._measured)
-        self._measured.clear()
+        self._measured.keep_last(0)
         self._forget_old()
 
     def _digest_hands(self) -> None:
@@ -110,7 +110,7 @@ class SoakListener:
             if sent - self._last_hand > WATCHDOG_S + SURE_S and np.isfinite(self._last_hand):
                 self._silences.append((self._last_hand, sent))
             self._last_hand = sent
-        self._hands.clear()
+        self._hands.keep_last(0)
 
     def _digest_commands(self) -> None:
         figures = self.figures
@@ -135,7 +135,7 @@ class SoakListener:
                 if self._stamps.pop(stamp, None) is not None:
                     figures.latency_s.append(sent + self._wall_minus_steady - stamp * 1e-9)
         self._started = True
-        _keep_last(self._commands, OVERLAP)
+        self._commands.keep_last(OVERLAP)
 
     def _digest_statuses(self) -> None:
         """The state is a byte behind a header that never changes its length."""
@@ -149,7 +149,7 @@ class SoakListener:
                 total = self.figures.state_s.get(name, 0.0)
                 self.figures.state_s[name] = total + sent - before
             self._states.append((sent, state))
-        self._statuses.clear()
+        self._statuses.keep_last(0)
 
     def _judge_silences(self) -> None:
         """Each must have been answered by HOLD in time, and nothing may have been followed then."""
@@ -184,8 +184,3 @@ def _has_hand(raw: bytes) -> bool:
     offset = 16 + frame_length
     offset += -offset % 4
     return bool(struct.unpack_from("<I", raw, offset)[0])
-
-
-def _keep_last(recording: Recording, count: int) -> None:
-    del recording.received[:-count], recording.sent[:-count]
-    del recording.numbers[:-count], recording.raw[:-count]
