@@ -13,7 +13,7 @@ from amt_msgs.msg import HandPose
 from amt_retarget.safety.state import NO_REASON, Reason, State
 from benchmarks.robot_safety import camera
 from benchmarks.robot_safety import disturbances as d
-from benchmarks.robot_safety.setups import IMAGES_TIMEOUT_S
+from benchmarks.robot_safety.setups import IMAGES, IMAGES_TIMEOUT_S
 
 if TYPE_CHECKING:
     from benchmarks.robot_safety.world import World
@@ -68,6 +68,8 @@ class Fault:
     deadman_only: bool = False
     stream: str = ""
     """What ends or is disturbed, "hands" or "joint states": time runs from its last good one."""
+    unbraked: bool = False
+    """Nothing brakes a robot behind a forward controller: how fast it swings is not judged."""
     check: Callable[[World], str] = lambda world: ""
     """Called while the fault lasts; a sentence about what is wrong, or nothing."""
 
@@ -257,13 +259,14 @@ PROCESS_FAULTS = (
              stream="joint states"),
     Fault("the retarget node is killed", "processes",
           lambda world: world.signal("retarget_node", SIGKILL), (), NO_REASON, DEAD_S,
-          ("fast",), silent=True, rearm=True, check=_unarmed_after_restart),
+          ("fast",), silent=True, rearm=True, unbraked=True, check=_unarmed_after_restart),
     Fault("the retarget node is stopped for 0.4 s", "processes",
           lambda world: world.stop_retarget(0.4), (State.HOLD, State.RAMP, State.TRACK), NO_REASON,
           1.0, MOVING, passing=True),
 )  # fmt: skip
 
-IMAGE_S = IMAGES_TIMEOUT_S + 0.020
+IMAGE_S = IMAGES_TIMEOUT_S + IMAGES.image_period_s + 0.020
+"""A tracker may see a hand in one more image."""
 
 
 def _image(

@@ -71,7 +71,8 @@ def inject(world: World, injection: Injection) -> dict[str, Any]:
     measured = JointStream.read_each(world.measured)
     statuses = answers(world.statuses)
     result = reaction(fault, statuses, commands, began, ended, *stamps)
-    violations = broken_limits(commands, measured, world.limits, world.period_s)
+    judged = [] if fault.unbraked and injection.setup.interface == "forward" else measured
+    violations = broken_limits(commands, judged, world.limits, world.period_s)
     jump = jumps(commands, measured)
     problems = [*result.problems, *([problem] if problem else []), *violations]
     if recovered_s is None:

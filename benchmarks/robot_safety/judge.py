@@ -90,7 +90,7 @@ def reaction(
         got = " > ".join(dict.fromkeys(a.text for a in during)) or "no status"
         problems.append("was not answered as expected")
     followed_s = _followed(fault, commands, began, ended, good_stamps, bad_stamps)
-    if followed_s is not None and followed_s > fault.within_s and fault.states:
+    if followed_s is not None and followed_s > fault.within_s and fault.reasons:
         problems.append(f"followed the hand for {1e3 * followed_s:.0f} ms")
     problems += _at_the_end(fault, commands, ended)
     return Reaction(got, time_s, published_s, followed_s, tuple(problems))

@@ -19,8 +19,9 @@ WINDOW_SLACK_S = 0.012
 """How much earlier than its turn a command may be sent: the jitter of a shared machine."""
 MEASURED_POSITION_RAD = 2e-3
 """How far MuJoCo's soft joint limits give way."""
-MEASURED_SPEED = 0.15, 0.05
-"""Share of the limit, and rad/s, by which a simulated controller may overshoot in speed."""
+MEASURED_SPEED = 0.25, 0.1
+"""Share of the limit, and rad/s, by which a simulated controller may overshoot in speed: commands
+of a forward controller act when they arrive, with the jitter of their way."""
 
 
 @dataclass(frozen=True)

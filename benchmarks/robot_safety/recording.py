@@ -29,6 +29,15 @@ def raw_stamp_ns(raw: bytes) -> int:
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
+def wall_minus_steady() -> float:
+    """Seconds between this machine's two clocks; a pause between two looks at them is left out."""
+    pairs = []
+    for _ in range(5):
+        before, wall, after = time.monotonic(), time.time(), time.monotonic()
+        pairs.append((after - before, wall - before))
+    return min(pairs)[1]
+
+
 @dataclass
 class Recording:
     """Serialized messages of one topic, with times on this machine's steady clock (s)."""
@@ -39,17 +48,18 @@ class Recording:
     numbers: list[int] = field(default_factory=list)
     """The publisher's own count: a step above 1 is a message that was lost on the way."""
     raw: list[bytes] = field(default_factory=list)
+    wall_minus_steady: float = field(default_factory=wall_minus_steady)
 
     def add(self, raw: bytes, info: dict[str, int]) -> None:
         """Keep one message (a callback of a raw subscription)."""
-        now = time.monotonic()
-        self.received.append(now)
-        self.sent.append(now - (time.time() - info["source_timestamp"] * 1e-9))
+        self.received.append(time.monotonic())
+        self.sent.append(info["source_timestamp"] * 1e-9 - self.wall_minus_steady)
         self.numbers.append(info["publication_sequence_number"])
         self.raw.append(bytes(raw))
 
     def keep_last(self, count: int) -> None:
         """Forget all but the last so many."""
+        self.wall_minus_steady = wall_minus_steady()
         first = max(0, len(self.raw) - count)
         del self.received[:first], self.sent[:first], self.numbers[:first], self.raw[:first]
 

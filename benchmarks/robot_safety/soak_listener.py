@@ -71,7 +71,6 @@ class SoakListener:
         self._hands = record(node, HandPoseArray, topics.HANDS)
         self._statuses = record(node, RetargetStatus, topics.RETARGET_STATUS)
         node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 10)
-        self._wall_minus_steady = time.time() - time.monotonic()
         self._state_offset: int | None = None
         self._states: list[tuple[float, int]] = []
         self._stamps: dict[int, float] = {}
@@ -133,7 +132,7 @@ class SoakListener:
             if stamp in self._image_stamps:
                 self._following.append(sent)
                 if self._stamps.pop(stamp, None) is not None:
-                    figures.latency_s.append(sent + self._wall_minus_steady - stamp * 1e-9)
+                    figures.latency_s.append(sent + self._commands.wall_minus_steady - stamp * 1e-9)
         self._started = True
         self._commands.keep_last(OVERLAP)
 
