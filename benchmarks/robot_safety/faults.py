@@ -39,6 +39,7 @@ STOPS = (State.HOLD, State.INACTIVE)
 """HOLD while it brakes; INACTIVE once it is at rest and silent."""
 FAULTS = (State.FAULT,)
 
+BOTH = ("jtc", "forward")
 FAST = ("fast",)
 MOVING = ("fast", "turning")
 MOST = ("standing", "ramp", "fast")
@@ -68,8 +69,9 @@ class Fault:
     deadman_only: bool = False
     stream: str = ""
     """What ends or is disturbed, "hands" or "joint states": time runs from its last good one."""
-    unbraked: bool = False
-    """Nothing brakes a robot behind a forward controller: how fast it swings is not judged."""
+    unbraked: tuple[str, ...] = ()
+    """Interfaces with which nothing of ours brakes the robot: its measured joints are not judged.
+    A forward controller stands dead where its stream ends; a frozen one has old commands queued."""
     check: Callable[[World], str] = lambda world: ""
     """Called while the fault lasts; a sentence about what is wrong, or nothing."""
 
@@ -253,13 +255,13 @@ PROCESS_FAULTS = (
              motions=ALL, stream="hands"),
     _process("the robot's node is killed", lambda world: world.signal("mujoco_node", SIGKILL),
              MISSING,
-             motions=("fast",), stream="joint states", rearm=True, check=_disarmed_for_the_restart),
+             motions=("fast",), stream="joint states", rearm=True, unbraked=BOTH,
+             check=_disarmed_for_the_restart),
     _process("the robot's node is stopped", lambda world: world.signal("mujoco_node", SIGSTOP),
-             MISSING,
-             stream="joint states"),
+             MISSING, stream="joint states", unbraked=BOTH),
     Fault("the retarget node is killed", "processes",
           lambda world: world.signal("retarget_node", SIGKILL), (), NO_REASON, DEAD_S,
-          ("fast",), silent=True, rearm=True, unbraked=True, check=_unarmed_after_restart),
+          ("fast",), silent=True, rearm=True, unbraked=("forward",), check=_unarmed_after_restart),
     Fault("the retarget node is stopped for 0.4 s", "processes",
           lambda world: world.stop_retarget(0.4), (State.HOLD, State.RAMP, State.TRACK), NO_REASON,
           1.0, MOVING, passing=True),

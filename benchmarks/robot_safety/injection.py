@@ -71,7 +71,7 @@ def inject(world: World, injection: Injection) -> dict[str, Any]:
     measured = JointStream.read_each(world.measured)
     statuses = answers(world.statuses)
     result = reaction(fault, statuses, commands, began, ended, *stamps)
-    judged = [] if fault.unbraked and injection.setup.interface == "forward" else measured
+    judged = [] if injection.setup.interface in fault.unbraked else measured
     violations = broken_limits(commands, judged, world.limits, world.period_s)
     jump = jumps(commands, measured)
     problems = [*result.problems, *([problem] if problem else []), *violations]
