@@ -66,12 +66,14 @@ def _listen(
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     limits = RetargetSettings().joint_limits(Robot.load("ur5e", "right"))
-    listener = SoakListener(node, limits, 1.0 / COMMAND_RATE_HZ)
+    silent = Node("soak_listener", context=context)
+    listener = SoakListener(node, silent, limits, 1.0 / COMMAND_RATE_HZ)
     try:
         _wait_for_commands(node, executor, listener, pipeline, log)
         return listener, _sample(executor, listener, pipeline, minutes, log)
     finally:
         executor.shutdown()
+        silent.destroy_node()
         node.destroy_node()
         rclpy.shutdown(context=context)
 

@@ -19,7 +19,7 @@ from amt_retarget.ros import topics
 from amt_retarget.safety.limits import JointLimits
 from amt_retarget.safety.state import State
 from benchmarks.robot_safety.limits import PAUSE_S, command_violations, measured_violations
-from benchmarks.robot_safety.recording import JointStream, raw_stamp_ns, record
+from benchmarks.robot_safety.recording import JointStream, raw_stamp_ns, record, take_all
 
 WATCHDOG_S = 0.060
 """A silence of hands is answered within this time of the last hand."""
@@ -62,14 +62,17 @@ class Figures:
 class SoakListener:
     """Keeps serialized messages as they come; `digest` makes figures of them."""
 
-    def __init__(self, node: Node, limits: JointLimits, period_s: float) -> None:
+    def __init__(self, node: Node, silent: Node, limits: JointLimits, period_s: float) -> None:
+        """silent: a node that nobody spins, as its messages are taken by `digest`."""
         self.figures = Figures()
         self._limits = limits
         self._period_s = period_s
-        self._commands = record(node, JointState, topics.JOINT_COMMAND)
-        self._measured = record(node, JointState, topics.JOINT_STATES)
-        self._hands = record(node, HandPoseArray, topics.HANDS)
-        self._statuses = record(node, RetargetStatus, topics.RETARGET_STATUS)
+        self._commands = record(silent, JointState, topics.JOINT_COMMAND)
+        self._measured = record(silent, JointState, topics.JOINT_STATES)
+        self._hands = record(silent, HandPoseArray, topics.HANDS)
+        self._statuses = record(silent, RetargetStatus, topics.RETARGET_STATUS)
+        recordings = (self._commands, self._measured, self._hands, self._statuses)
+        self._topics = list(zip(silent.subscriptions, recordings, strict=False))
         node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 10)
         self._state_offset: int | None = None
         self._states: list[tuple[float, int]] = []
@@ -89,6 +92,8 @@ class SoakListener:
 
     def digest(self) -> None:
         """Take in what has come since the last call."""
+        for subscription, recording in self._topics:
+            take_all(subscription, recording)
         self._digest_hands()
         self._digest_commands()
         self._digest_statuses()

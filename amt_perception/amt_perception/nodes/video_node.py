@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -107,6 +108,7 @@ class VideoNode(Node):
         if self._loop and self._next is None and frame is not None and not self._source.live:
             self._start_ns += int((frame.time_s + 1.0 / self._source.frame_rate) * 1e9)
             self._frames = iter(self._source)
+            gc.collect()  # PyAV's closed file is part of a cycle: 250 MB that would wait for it
             self._next = next(self._frames)
 
     def _listened(self) -> bool:
