@@ -73,7 +73,8 @@ def take_all(subscription: Subscription, recording: Recording) -> None:
 
     An executor's turn for every message would cost ten times as much.
     """
-    with subscription.handle as handle:
+    handle = subscription.handle
+    with handle:
         while (taken := handle.take_message(subscription.msg_type, True)) is not None:
             recording.add(*taken)
 
