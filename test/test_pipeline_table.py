@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from amt_perception.errors import AmtError
-from amt_perception.pipeline import runner, table
+from amt_perception.pipeline import arms, runner, table
 from amt_perception.pipeline.arguments import ARGUMENTS, complete
+from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.ros.retarget_parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,6 +151,24 @@ def test_two_arms_share_one_perception_and_no_name() -> None:
     assert perception["camera_parent"] == "world"
     bases = [found[f"cell/{side}/robot_state_node"]["base_pose"] for side in ("left", "right")]
     assert bases[0][1] - bases[1][1] == 1.2
+
+
+def test_two_arms_have_workspaces_apart() -> None:
+    poses = {"base_pose_left": "0.2 0.6 0 0 0 0.3", "base_pose_right": "0 -0.6 0 0 0 3.0"}
+    for given in ({}, {"base_pose_right": "0 -0.6 0 0 0 3.14159265"}, poses):
+        boxes = []
+        for arm in arms.arms(complete({"hand": "both", **given})):
+            turn = Rotation.from_euler("xyz", arm.base_pose[3:])
+            corners = np.array(list(itertools.product(*zip(*arm.workspace, strict=True))))
+            assert (np.ptp(corners, axis=0) > 0.25).all()
+            boxes.append(turn.apply(corners) + arm.base_pose[:3])
+        left, right = boxes
+        assert left[:, 1].min() > right[:, 1].max()
+    with pytest.raises(AmtError, match="too near"):
+        arms.arms(complete({"hand": "both", "base_pose_left": "0 -0.55 0 0 0 1"}))
+    defaults = RetargetSettings()
+    whole = tuple(map(tuple, arms.WHOLE_WORKSPACE))
+    assert whole == (defaults.workspace_min, defaults.workspace_max)
 
 
 def test_base_frame_gets_its_prefix_once() -> None:

@@ -124,7 +124,9 @@ def _robot_state(values: Values, arm: Arm) -> Parameters:
 def _retargeting(values: Values, arm: Arm) -> Parameters:
     required = values["require_enable"]
     shared = f"/{values['namespace'].strip('/')}/{HANDS}".replace("//", "/")
+    lower, upper = arm.workspace or ([], [])
     return {
+        **({"workspace_min": lower, "workspace_max": upper} if arm.workspace else {}),
         "robot": values["robot"],
         "hand": arm.hand,
         "base_frame": arm.base_frame,

@@ -10,6 +10,7 @@ import numpy as np
 from amt_msgs.msg import ObjectPose, ObjectPoseArray
 from geometry_msgs.msg import Vector3
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
@@ -77,7 +78,8 @@ class MujocoNode(Node):
         if self._object is not None:
             self._objects = self.create_publisher(ObjectPoseArray, topics.OBJECTS, topics.KEPT_QOS)
             self._tf = self.create_publisher(TFMessage, topics.TF, 100)
-        self.create_timer(PERIOD_S, self._step)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also where time is simulated
+        self.create_timer(PERIOD_S, self._step, clock=steady)
 
     def _clock_seconds(self) -> float:
         return float(self.get_clock().now().nanoseconds * 1e-9)

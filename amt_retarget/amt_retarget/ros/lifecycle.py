@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
+
+from lifecycle_msgs.srv import ChangeState
+from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from amt_retarget.ros.lifetime import NodeFailureError
@@ -17,18 +21,43 @@ class SelfStartingLifecycleNode(LifecycleNode):
 
     user_errors: tuple[type[Exception], ...] = ()
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, context: Context | None = None) -> None:
+        super().__init__(name, context=context)
+        self._survive_wrong_transitions()
         self._autostart = bool(self.declare_parameter("autostart", True).value)
         self._failure = ""
+        self._starting = False
+
+    def _survive_wrong_transitions(self) -> None:
+        """Answer a request for a transition that the state does not have with success = false.
+
+        rclpy (7.1) raises in the service's callback, which would end the node.
+        """
+        change_state = self._service_change_state.callback
+
+        def answer(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
+            try:
+                return change_state(request, response)
+            except RuntimeError:  # base of rclpy's RCLError, which is not public
+                asked = request.transition.label or request.transition.id
+                state = self._state_machine.current_state[1]
+                self.get_logger().warning(f"There is no transition {asked} from {state}.")
+                response.success = False
+                return response
+
+        self._service_change_state.callback = answer
 
     def start(self) -> None:
         """Configure and activate if `autostart` says so. Raises NodeFailureError if that fails."""
         if not self._autostart:
             return
+        self._starting = True
         for trigger in (self.trigger_configure, self.trigger_activate):
             if trigger() != TransitionCallbackReturn.SUCCESS:
                 raise NodeFailureError(self._failure or f"{trigger.__name__} failed.")
+        self._starting = False
 
     def finish(self) -> None:
         """Deactivate before the process ends, if active (see lifetime.Finishing)."""
@@ -52,9 +81,12 @@ class SelfStartingLifecycleNode(LifecycleNode):
             getattr(self, action)()
         except self.user_errors as error:
             self._failure = str(error)
-            if not self._autostart:
+            if not self._starting:
                 self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.get_logger().error(traceback.format_exc())  # rclpy passes over it silently
+            raise
         return TransitionCallbackReturn.SUCCESS
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
