@@ -145,7 +145,8 @@ def test_serialized_joint_states_are_read_right() -> None:
         message = JointState(name=["a", "bcd"], position=[0.1, index], velocity=[0.2, -index])
         message.header.stamp.sec, message.header.stamp.nanosec = 5, index
         message.header.frame_id = "base"
-        info = {"source_timestamp": time.time_ns(), "publication_sequence_number": index}
+        now = {"source_timestamp": time.time_ns(), "received_timestamp": time.time_ns()}
+        info = now | {"publication_sequence_number": index}
         recording.add(serialize_message(message), info)
     read = JointStream.read(recording)
     assert read.names == ("a", "bcd")
