@@ -6,6 +6,7 @@
 # make bench-small      what the shipped checkpoint is worth: docs/results/small.md   (DATA=folder with videos/)
 # make bench-grasp      what the functional grasp model is worth: docs/results/grasp.md   (SET=folder DATA=folder with meshes/ CHECKPOINT=file)
 # make bench-training   the data path and the training step; on a GPU where there is one
+# make bench-safety     faults, an hour's run, 1000 stops: hours; on an otherwise idle machine   (VIDEO=file MINUTES=60 COUNT=1000)
 # make check  ruff and mypy
 
 PYTHON ?= python3
@@ -13,9 +14,11 @@ VIDEO  ?= sample
 ROBOT  ?= ur5e
 HAND   ?= right
 OUT    ?= out/demo
+MINUTES ?= 60
+COUNT  ?= 1000
 RUN    := .venv/bin/python -m
 
-.PHONY: demo test bench bench-retarget bench-model bench-small bench-grasp bench-training check setup clean
+.PHONY: demo test bench bench-retarget bench-model bench-small bench-grasp bench-training bench-safety check setup clean
 
 setup:
 	@$(PYTHON) tools/setup_environment.py
@@ -44,6 +47,11 @@ bench-grasp: setup
 
 bench-training: setup
 	@$(RUN) benchmarks.training
+
+bench-safety: setup
+	@$(RUN) benchmarks.robot_safety faults
+	@$(RUN) benchmarks.robot_safety soak --video "$(VIDEO)" --minutes $(MINUTES)
+	@$(RUN) benchmarks.robot_safety stops --video "$(VIDEO)" --count $(COUNT) --parallel 2
 
 check: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

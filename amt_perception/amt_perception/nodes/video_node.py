@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -33,7 +34,7 @@ class VideoNode(Node):
     """Plays a file at its own rate (stamps follow the file's times) or passes on a camera's images.
 
     A file starts when somebody listens to its images, so that no frame is lost, and ends the node
-    with exit code 0 at its last frame.
+    with exit code 0 at its last frame; with `loop` it begins again there, and stamps go on.
     """
 
     def __init__(self, consume: Callable[[np.ndarray, Header], None] | None = None) -> None:
@@ -51,6 +52,7 @@ class VideoNode(Node):
         info_topic = str(self.declare_parameter("camera_info_topic", topics.CAMERA_INFO).value)
         self._listeners = int(self.declare_parameter("info_listeners", 1).value)
         rate = float(self.declare_parameter("frame_rate", 0.0).value)
+        self._loop = bool(self.declare_parameter("loop", False).value)
 
         self._source = open_source(video, rate or None)
         self._frames = iter(self._source)
@@ -103,6 +105,11 @@ class VideoNode(Node):
             late = self._consume is not None and delay > 1.0 / self._source.frame_rate
             self._publish(frame.image, stamp, late)
         self._next = next(self._frames, None)
+        if self._loop and self._next is None and frame is not None and not self._source.live:
+            self._start_ns += int((frame.time_s + 1.0 / self._source.frame_rate) * 1e9)
+            self._frames = iter(self._source)
+            gc.collect()  # PyAV's closed file is part of a cycle: 250 MB that would wait for it
+            self._next = next(self._frames)
 
     def _listened(self) -> bool:
         """Whether images are awaited, and camera_info by as many as `info_listeners` says."""

@@ -40,6 +40,7 @@ IMAGES = (
         "times; 0: the source's own",
         limits=(0.0, 1000.0),
     ),
+    Argument("loop", "false", "true: play a file or a folder again and again", TRUE_FALSE),
     Argument("image_topic", "image_raw", "topic of the images (sensor_msgs/Image)"),
     Argument(
         "image_queue",

@@ -64,6 +64,7 @@ def _camera(values: Values) -> Parameters:
     return {
         "video": values["video"],
         "frame_rate": float(values["frame_rate"]),
+        "loop": is_true(values["loop"]),
         "camera_info_file": values["camera_info_file"],
         "camera_frame": values["camera_frame"],
         "image_topic": values["image_topic"],

@@ -225,8 +225,9 @@ def _break_off_when_told() -> threading.Event:
     told = threading.Event()
 
     def break_off(number: int, frame: FrameType | None) -> None:
-        told.set()
-        raise KeyboardInterrupt
+        if not told.is_set():  # a second signal must not break off the clean end
+            told.set()
+            raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, break_off)
