@@ -16,12 +16,19 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
 from tf2_msgs.msg import TFMessage
+from trajectory_msgs.msg import JointTrajectory
 
 from amt_perception.hand.joints import Side
 from amt_perception.hand.kinematics import HandKinematics
 from amt_perception.hand.mano_files import load_hand_model
-from amt_retarget.robot.driver_profiles import ReportedJoints
+from amt_retarget.robot.driver_profiles import (
+    MessageKind,
+    ReportedJoints,
+    arm_profile,
+    hand_profile,
+)
 from amt_retarget.robot.joint_orders import joint_order
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
@@ -182,6 +189,9 @@ def test_takes_the_joint_states_of_the_real_drivers(
     arm_names = sorted(robot.arm_joint_names)
     arm = [float(robot.home[robot.joint_names.index(name)]) for name in arm_names]
     publisher = node.create_publisher(JointState, topics.JOINT_STATES, topics.KEPT_QOS)
+    for profile in (arm_profile("jtc"), hand_profile("v4", "right")):  # somebody must listen
+        kind = {MessageKind.TRAJECTORY: JointTrajectory}.get(profile.kind, Float64MultiArray)
+        node.create_subscription(kind, profile.topic, lambda message: None, 10)
     deadline = time.monotonic() + 10.0  # two processes have to find each other first
     while not node.commands and time.monotonic() < deadline:
         publisher.publish(JointState(name=arm_names, position=arm))

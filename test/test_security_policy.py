@@ -41,6 +41,10 @@ BOX = "o box\n" + "".join(
     )
 )  # fmt: skip
 
+INTERFACES = (
+    *(f"command_interface:={arm}" for arm in ARM_INTERFACES),
+    *(f"hand_interface:={one} hand:={hand}" for one in HAND_INTERFACES for hand in HANDS),
+)
 NODES: dict[str, tuple[Callable[[], Node], tuple[str, ...]]] = {
     "video_node": (VideoNode, ("video:=sample",)),
     "perception_node": (
@@ -48,18 +52,12 @@ NODES: dict[str, tuple[Callable[[], Node], tuple[str, ...]]] = {
         ("camera_pose:=[1.0,0.0,0.5,0.0,0.0,0.0]", "compressed:=true"),
     ),
     "grasp_node": (GraspNode, ("",)),
-    "retarget_node": (
-        RetargetNode,
-        (
-            *(f"command_interface:={arm}" for arm in ARM_INTERFACES),
-            *(f"hand_interface:={one} hand:={hand}" for one in HAND_INTERFACES for hand in HANDS),
-        ),
+    "retarget_node": (RetargetNode, INTERFACES),
+    "robot_state_node": (
+        RobotStateNode,
+        ("base_pose:=[0.0,0.6,0.0,0.0,0.0,0.0]", "hand_interface:=v5"),
     ),
-    "robot_state_node": (RobotStateNode, ("base_pose:=[0.0,0.6,0.0,0.0,0.0,0.0]",)),
-    "mujoco_node": (
-        MujocoNode,
-        ("command_interface:=jtc object_mesh:=BOX", "command_interface:=forward"),
-    ),
+    "mujoco_node": (MujocoNode, ("object_mesh:=BOX", *INTERFACES)),
 }
 """Each node, and parameters with which it says and hears, taken together, all that it ever may."""
 

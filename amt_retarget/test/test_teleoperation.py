@@ -285,15 +285,18 @@ def test_the_deadman_switch_brakes_and_lets_the_hand_go_elsewhere(clock, make_ha
     world.check_limits()
 
 
-@pytest.mark.parametrize("how", ["program", "speed"])
+@pytest.mark.parametrize("how", ["program", "speed", "driver"])
 def test_a_robot_that_stopped_itself_is_left_alone_and_met_where_it_is(world, how):
     world.control.program_running = how != "program"
     world.control.speed_scaling = float(how != "speed")
+    world.control.drivers_listen = how != "driver"
     assert world.run(1.0) == State.HOLD
-    assert world.reasons == Reason.ROBOT_STOPPED
+    missing, stopped = Reason.DRIVER_MISSING, Reason.ROBOT_STOPPED
+    assert world.reasons == (missing if how == "driver" else stopped)
     assert world.silent(0.3)
     world.joints[0] += 0.4  # by hand
     world.control.program_running, world.control.speed_scaling = True, 1.0
+    world.control.drivers_listen = True
     count = len(world.sent)
     world.run(2.0)
     first = next(command for command in world.sent[count:] if command is not None)

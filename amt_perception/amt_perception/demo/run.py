@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
             "image_queue": str(FILE_QUEUE),
             "input_timeout_s": "0.2",  # nothing can break, and a slow laptop shall move as well
             "joint_state_timeout_s": "0.5",
+            "realtime_priority": "0",
             "log_level": "warn",
         }
     )

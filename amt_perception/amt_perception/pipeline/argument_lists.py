@@ -201,6 +201,12 @@ MOTION = (
         limits=(100.0, 500.0),
     ),
     Argument(
+        "realtime_priority",
+        "40",
+        "priority of the commands' thread under SCHED_FIFO, where the system allows it; 0: none",
+        limits=(0, 99),
+    ),
+    Argument(
         "require_enable",
         "auto",
         "true: nothing moves before the service amt/set_enabled; auto: true unless simulate",
@@ -214,13 +220,13 @@ MOTION = (
     ),
     Argument(
         "input_timeout_s",
-        "0.05",
+        "0.045",
         "hold when no hand has come for this long (s)",
         limits=(0.02, 0.5),
     ),
     Argument(
         "joint_state_timeout_s",
-        "0.05",
+        "0.045",
         "hold when no joint states have come for this long (s)",
         limits=(0.02, 0.5),
     ),

@@ -138,6 +138,7 @@ def _retargeting(values: Values, arm: Arm) -> Parameters:
         "tf_prefix": arm.tf_prefix,
         "hands_topic": shared if values["hand"] == "both" else HANDS,
         "command_rate_hz": float(values["command_rate_hz"]),
+        "realtime_priority": int(float(values["realtime_priority"])),
         "require_enable": (
             not is_true(values["simulate"]) if required == "auto" else is_true(required)
         ),

@@ -29,8 +29,9 @@ from amt_retarget.simulation.robot import SimulatedRobot
 from amt_retarget.simulation.table_object import TableObject
 
 PERIOD_S = 0.01
-"""joint_states come at 100 Hz, as from the hand's driver; UR's reports 500 times a second, but each
-message costs every listener in Python a fifth of a millisecond."""
+STEPS_PER_REPORT = 2
+"""joint_states come at 50 Hz. The hand's driver reports 100 times a second, UR's 500 times, but on
+the computer that simulates, each message costs every listener in Python half a millisecond."""
 MAX_STEP_S = 0.1
 STOP_DECELERATION = 10.0
 """With which the arm brakes when its program ends (rad/s^2)."""
@@ -74,6 +75,7 @@ class MujocoNode(Node):
         )
         self._last = time.monotonic()
         self._behind = 0.0
+        self._steps = 0
         self._scaling = 1.0
         if self._object is not None:
             self._objects = self.create_publisher(ObjectPoseArray, topics.OBJECTS, topics.KEPT_QOS)
@@ -97,7 +99,9 @@ class MujocoNode(Node):
             self._robot.set_command(self._robot.joint_names, desired)
             self._robot.step(TIMESTEP)
         self._behind -= count * TIMESTEP
-        self._report()
+        self._steps += 1
+        if self._steps % STEPS_PER_REPORT == 0:
+            self._report()
 
     def _report(self) -> None:
         positions, velocities = self._robot.positions, self._robot.velocities

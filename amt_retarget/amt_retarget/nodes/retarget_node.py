@@ -13,7 +13,7 @@ from amt_retarget.errors import RetargetError
 from amt_retarget.retarget.solver import Retargeter
 from amt_retarget.retarget.teleoperation import Cycle, Teleoperation
 from amt_retarget.robot.robot import Robot
-from amt_retarget.ros.command_loop import CommandLoop, check_priority
+from amt_retarget.ros.command_loop import CommandLoop
 from amt_retarget.ros.drivers import DriverPublishers
 from amt_retarget.ros.grasp_execution import GraspExecution
 from amt_retarget.ros.lifecycle import SelfStartingLifecycleNode
@@ -58,7 +58,6 @@ class RetargetNode(SelfStartingLifecycleNode):
         text, number = self._options.text, self._options.number
         self._robot = Robot.load(text("robot"), text("hand"))
         self._base_frame = text("base_frame")
-        check_priority(int(number("realtime_priority")))
         self._period_s = 1.0 / number("command_rate_hz")
         self._retargeter = self._build_retargeter()
         drivers = DriverPublishers(
@@ -103,6 +102,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._timer = self.create_timer(
             DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=self._steady
         )
+        self._control.drivers_listen = self._output.heard
         self._options.active = True
         self._apply_parameters()
         self._publish_status(Cycle(None))
@@ -162,6 +162,7 @@ class RetargetNode(SelfStartingLifecycleNode):
                 inputs.received = None
             shown = (int(control.states.state), int(control.states.reasons))
             if shown != self._shown or start - self._status_time > STATUS_PERIOD_S:
+                control.drivers_listen = self._output.heard
                 self._publish_status(cycle)
             self._diagnostics.cycle(start, time.perf_counter() - start)
         if cycle.violations:
@@ -180,7 +181,8 @@ class RetargetNode(SelfStartingLifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         with self._lock:
-            message = self._diagnostics.message(self._control)
+            scheduling = "" if self._loop is None else self._loop.scheduling
+            message = self._diagnostics.message(self._control, scheduling)
         self._diagnostics.publish(message)
 
     def _brake(self) -> None:

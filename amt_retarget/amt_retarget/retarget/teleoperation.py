@@ -56,6 +56,7 @@ class Teleoperation:
         grasp: the grasp that is executed or held; None while hands are followed.
         grasp_stopped: whether it is to hold where it is.
         paused: whether the robot is to be brought to rest, whatever else.
+        drivers_listen: whether both drivers are there to take commands.
         program_running, speed_scaling: what the robot says: whether it takes commands; 0..1.
         speed_limit: 0..1, a share of the velocity limits that the operator may change in motion.
         engaged: whether commands are being sent.
@@ -88,6 +89,7 @@ class Teleoperation:
         self._next_retargeter: Retargeter | None = None
         self.grasp: GraspMotion | None = None
         self.grasp_stopped = self.paused = False
+        self.drivers_listen = True
         self.program_running, self.speed_scaling, self.speed_limit = True, 1.0, 1.0
         self.command: CheckedCommand | None = None
         self._aim_time = self._cycle_time = -np.inf
@@ -232,6 +234,8 @@ class Teleoperation:
             reasons |= Reason.JOINT_STATE_MISSING
         if not self.program_running or not self.speed_scaling > 0.0:
             reasons |= Reason.ROBOT_STOPPED
+        if not self.drivers_listen:
+            reasons |= Reason.DRIVER_MISSING
         return reasons
 
     def _task_reasons(self) -> Reason:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
-from amt_retarget.errors import RetargetError
-
 SWITCH_INTERVAL_S = 0.0005
 """Python lets a thread that waits have its turn after this long; by itself, after 5 ms."""
 
@@ -22,14 +20,17 @@ class CommandLoop:
     def __init__(
         self, node: Node, period_s: float, call: Callable[[], None], realtime_priority: int = 0
     ) -> None:
-        """realtime_priority: 1 to 99 of SCHED_FIFO, 0 for none; see check_priority. An error in
-        `call` ends the spinning of the node with that error.
+        """realtime_priority: 1 to 99 of SCHED_FIFO, or 0 for none; where the system does not allow
+        it, the thread is an ordinary one, and that is said. An error in `call` ends the spinning of
+        the node with that error.
         """
         self._node = node
         self._period_s = period_s
         self._call = call
         self._priority = realtime_priority
         self._running = False
+        self.scheduling = "ordinary"
+        """How the system schedules the thread."""
         self._thread = threading.Thread(target=self._run, name="commands")
 
     def start(self) -> None:
@@ -46,7 +47,7 @@ class CommandLoop:
 
     def _run(self) -> None:
         if self._priority:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
+            self._take_priority()
         due = time.monotonic()
         try:
             while self._running:
@@ -57,6 +58,17 @@ class CommandLoop:
         except Exception as error:
             self._fail(error)
 
+    def _take_priority(self) -> None:
+        try:  # 0 is the calling thread
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
+            self.scheduling = f"SCHED_FIFO {self._priority}"
+        except PermissionError:
+            self._node.get_logger().warning(
+                f"realtime_priority {self._priority} is not allowed: on a busy computer commands "
+                "come unevenly. Give your user the right to it ('@realtime - rtprio 99' in "
+                "/etc/security/limits.d, as for UR's driver), or set 0."
+            )
+
     def _fail(self, error: Exception) -> None:
         def raise_in_executor() -> None:
             raise error
@@ -64,18 +76,3 @@ class CommandLoop:
         executor = self._node.executor
         if executor is not None:
             executor.create_task(raise_in_executor)
-
-
-def check_priority(priority: int) -> None:
-    """Raise RetargetError unless this process may have a realtime_priority; 0 is always allowed."""
-    if not priority:
-        return
-    try:  # pid 0 is the calling thread
-        before = os.sched_getscheduler(0), os.sched_getparam(0)
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-        os.sched_setscheduler(0, *before)
-    except PermissionError as error:
-        raise RetargetError(
-            f"realtime_priority {priority} is not allowed: give your user the right to it "
-            "('rtprio 99' in /etc/security/limits.d), or set 0."
-        ) from error

@@ -58,6 +58,13 @@ class DriverPublishers:
         self._arm.publish(command, limits, period_s, stamp)
         self._hand.publish(command, limits, period_s, stamp)
 
+    @property
+    def heard(self) -> bool:
+        """Whether both drivers are there; commands that are sent before are lost."""
+        return all(
+            driver.publisher.get_subscription_count() > 0 for driver in (self._arm, self._hand)
+        )
+
 
 class _Positions:
     """Positions in the driver's own order: Float64MultiArray, or JointState with its names."""
@@ -68,7 +75,7 @@ class _Positions:
         self._names = list(profile.order.names)
         self._named = profile.kind is MessageKind.JOINT_STATE
         kind = JointState if self._named else Float64MultiArray
-        self._publisher = node.create_publisher(kind, profile.topic, topics.KEPT_QOS)
+        self.publisher = node.create_publisher(kind, profile.topic, topics.KEPT_QOS)
 
     def publish(
         self, command: CheckedCommand, limits: JointLimits, period_s: float, stamp: Time
@@ -80,7 +87,7 @@ class _Positions:
             message.header.stamp = stamp
         else:
             message = Float64MultiArray(data=values)
-        self._publisher.publish(message)
+        self.publisher.publish(message)
 
 
 class _Trajectories:
@@ -95,7 +102,7 @@ class _Trajectories:
         self._message = JointTrajectory(joint_names=list(profile.order.names))
         self._points: list[JointTrajectoryPoint] = []
         self._velocities = np.zeros(len(JOINT_NAMES))
-        self._publisher = node.create_publisher(JointTrajectory, profile.topic, topics.KEPT_QOS)
+        self.publisher = node.create_publisher(JointTrajectory, profile.topic, topics.KEPT_QOS)
 
     def publish(
         self, command: CheckedCommand, limits: JointLimits, period_s: float, stamp: Time
@@ -119,7 +126,7 @@ class _Trajectories:
             point.time_from_start = Duration(sec=seconds, nanosec=nanoseconds)
         self._message.header.stamp = stamp
         self._message.points = points
-        self._publisher.publish(self._message)
+        self.publisher.publish(self._message)
 
     def _velocities_at_the_end(self, command: CheckedCommand, limits: JointLimits) -> np.ndarray:
         """Velocities [22] (rad/s) with which the joints arrive at the command.

@@ -48,8 +48,8 @@ class RetargetDiagnostics:
         """Publish a message."""
         self._publisher.publish(message)
 
-    def message(self, robot: Teleoperation) -> DiagnosticArray:
-        """The state and all figures."""
+    def message(self, robot: Teleoperation, scheduling: str) -> DiagnosticArray:
+        """The state and all figures. scheduling: of the commands' thread."""
         states = robot.states
         status = DiagnosticStatus(
             name="amt: retargeting",
@@ -65,6 +65,7 @@ class RetargetDiagnostics:
             **self._rates(),
             "confidence": f"{robot.hands.confidence:.2f}",
             "following_error_rad": f"{robot.following.error:.3f}",
+            "scheduling": scheduling,
             "robot_speed_scaling": f"{robot.speed_scaling:.2f}",
             "robot_program_running": str(robot.program_running).lower(),
         }

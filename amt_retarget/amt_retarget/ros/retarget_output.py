@@ -35,6 +35,11 @@ class RetargetOutput:
         self._command = JointState(name=list(limits.names))
         self._command.header.frame_id = base_frame
 
+    @property
+    def heard(self) -> bool:
+        """Whether both drivers listen."""
+        return self._drivers.heard
+
     def publish_command(
         self, command: CheckedCommand, limits: JointLimits, period_s: float, stamp: Time | None
     ) -> None:

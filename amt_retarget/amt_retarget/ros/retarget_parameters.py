@@ -65,8 +65,8 @@ PARAMETERS = {
     "tf_prefix": RetargetParameter("", "prefix of the arm's joint names in its driver", _FIXED),
     "command_rate_hz": _number(125.0, 100.0, 500.0, "commands a second (Hz)", _FIXED),
     "realtime_priority": RetargetParameter(
-        0,
-        "priority of the commands' thread under SCHED_FIFO; 0: an ordinary thread",
+        40,
+        "priority of the commands' thread under SCHED_FIFO, where the system allows it; 0: none",
         _FIXED,
         0,
         99,
@@ -118,11 +118,12 @@ PARAMETERS = {
         1.0, 0.1, 5.0, "way of the robot's wrist over that of the person's (relative)"
     ),
     "min_confidence": _number(0.5, 0.0, 1.0, "hands below this confidence are not followed", _LIVE),
+    # Braking begins up to one period of the commands later, and within 60 ms at 125 Hz.
     "input_timeout_s": _number(
-        0.05, *TIMEOUT_RANGE_S, "hold when no hand has come for this long (s)", _LIVE
+        0.045, *TIMEOUT_RANGE_S, "hold when no hand has come for this long (s)", _LIVE
     ),
     "joint_state_timeout_s": _number(
-        0.05, *TIMEOUT_RANGE_S, "hold when a joint's last report is older (s)", _LIVE
+        0.045, *TIMEOUT_RANGE_S, "hold when a joint's last report is older (s)", _LIVE
     ),
     "max_latency_s": _number(
         0.5, 0.05, 2.0, "hands whose image is older when they come are not followed (s)", _LIVE

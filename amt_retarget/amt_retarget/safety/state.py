@@ -45,6 +45,7 @@ class Reason(IntFlag):
     ROBOT_NOT_FOLLOWING = 131072
     CLOCK_JUMPED = 262144
     ROBOT_MOVING = 524288
+    DRIVER_MISSING = 1048576
 
     @property
     def text(self) -> str:
@@ -73,6 +74,7 @@ _TEXTS = {
     Reason.ROBOT_NOT_FOLLOWING: "the robot's joints are not where they were sent",
     Reason.CLOCK_JUMPED: "the images' stamps jumped, or lie in the future",
     Reason.ROBOT_MOVING: "the robot moves by itself: waiting until it stands",
+    Reason.DRIVER_MISSING: "no driver listens to the commands of the arm or of the hand",
 }
 
 NO_REASON = Reason(0)
@@ -83,7 +85,7 @@ FAULTS = (
     | Reason.ROBOT_NOT_FOLLOWING
 )
 """What the operator has to look at: the robot stays stopped until it is armed again."""
-SILENT = FAULTS | Reason.NOT_ENABLED | Reason.ROBOT_STOPPED
+SILENT = FAULTS | Reason.NOT_ENABLED | Reason.ROBOT_STOPPED | Reason.DRIVER_MISSING
 """For these reasons commands end once the robot has been braked: others may move it then."""
 
 
