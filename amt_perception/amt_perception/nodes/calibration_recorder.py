@@ -60,7 +60,7 @@ class FreshTree(TransformTree):
         newest, steps = -np.inf, 0
         while frame in self._parents and steps < len(self._parents):
             newest = max(newest, self._arrivals[frame])
-            frame, steps = self._parents[frame][0], steps + 1
+            frame, steps = self._parents[frame].header.frame_id, steps + 1
         return time.monotonic() - newest
 
 

@@ -92,6 +92,7 @@ class MujocoNode(Node):
         self._last = now
         # Drivers compare their time with the stamps of commands: it is the clock's, not MuJoCo's.
         start = max(self._clock_seconds() - self._behind, self._now)
+        self._drivers.poll()
         count = int(self._behind / TIMESTEP + 1e-6)
         for step in range(1, count + 1):
             self._now = start + step * TIMESTEP

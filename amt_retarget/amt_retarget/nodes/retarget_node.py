@@ -37,9 +37,9 @@ BRAKE_S = 1.5
 class RetargetNode(SelfStartingLifecycleNode):
     """Follows the person's hand while everything is in order, and brakes and holds otherwise.
 
-    All decisions are Teleoperation's. A thread of its own runs its cycle, the only place where
-    commands are sent; what comes in by topic and service is told to it under a lock. Stamps of
-    commands that follow a hand are those of their image.
+    All decisions are Teleoperation's. A thread of its own takes in what has come by topic, runs a
+    cycle, and sends its command; services and parameters come by the executor, and a lock is
+    between the two. Stamps of commands that follow a hand are those of their image.
     """
 
     user_errors = (RetargetError,)
@@ -149,6 +149,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._cycle_start = start
         with self._lock:
             control, inputs = self._control, self._inputs
+            inputs.poll()
             cycle = control.cycle()
             solved = time.perf_counter()
             self._options.engaged = control.engaged
@@ -184,6 +185,7 @@ class RetargetNode(SelfStartingLifecycleNode):
             scheduling = "" if self._loop is None else self._loop.scheduling
             message = self._diagnostics.message(self._control, scheduling)
         self._diagnostics.publish(message)
+        self._inputs.warn_of_unheard_publishers()
 
     def _brake(self) -> None:
         """Let the robot come to a standstill, if it has commands, and stay paused."""

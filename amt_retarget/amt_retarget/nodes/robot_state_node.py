@@ -20,6 +20,7 @@ from amt_retarget.robot.driver_profiles import hand_profile
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
 from amt_retarget.ros.lifetime import run_nodes
+from amt_retarget.ros.polling import PolledSubscription
 from amt_retarget.ros.static_pose import publish_static_pose
 from amt_retarget.ros.transforms import seconds, transforms_message
 from amt_retarget.safety.measured_joints import MeasuredJoints
@@ -58,16 +59,20 @@ class RobotStateNode(Node):
         )
         self._description.publish(String(data=read_urdf(arm, hand)))
         self._transforms = self.create_publisher(TFMessage, topics.TF, 100)
-        for topic in {topics.JOINT_STATES, hand_profile(hand_interface, hand).states_topic}:
-            self.create_subscription(
-                JointState, topic, self._on_joint_state, topics.JOINT_STATE_QOS
+        self._joint_states = [
+            PolledSubscription(
+                self, JointState, topic, self._on_joint_state, topics.JOINT_STATE_QOS
             )
+            for topic in {topics.JOINT_STATES, hand_profile(hand_interface, hand).states_topic}
+        ]
         self.create_timer(PERIOD_S, self._publish)
 
     def _on_joint_state(self, message: JointState) -> None:
         self._measured.take(message.name, message.position, seconds(message.header.stamp))
 
     def _publish(self) -> None:
+        for subscription in self._joint_states:
+            subscription.poll()
         positions = self._measured.positions
         if not np.isfinite(positions).all():
             return

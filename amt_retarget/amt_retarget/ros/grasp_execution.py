@@ -69,7 +69,8 @@ class GraspExecution:
             raise RetargetError("a grasp is being executed: stop it first")
         grasp = hand_grasp(request.grasp, self._robot.hand)
         frame = request.header.frame_id
-        object_pose = self._transforms.lookup(self._base_frame, frame) if frame else None
+        with self._lock:
+            object_pose = self._transforms.lookup(self._base_frame, frame) if frame else None
         if object_pose is None:
             raise RetargetError(
                 f"tf does not say where the object's frame '{frame}' is in {self._base_frame}: "

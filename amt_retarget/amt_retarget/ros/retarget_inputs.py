@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import RLock
 from typing import ParamSpec, TypeVar
 
@@ -17,8 +18,6 @@ from rclpy.event_handler import (
     SubscriptionEventCallbacks,
 )
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64
 from std_srvs.srv import SetBool
@@ -27,6 +26,7 @@ from amt_retarget.retarget.hand_frame import Side
 from amt_retarget.retarget.teleoperation import Teleoperation
 from amt_retarget.robot.driver_profiles import hand_profile
 from amt_retarget.ros import topics
+from amt_retarget.ros.polling import PolledSubscription
 from amt_retarget.ros.retarget_diagnostics import RetargetDiagnostics
 from amt_retarget.ros.retarget_parameters import RetargetParameters
 from amt_retarget.ros.transforms import TransformTree, seconds
@@ -37,7 +37,9 @@ T = TypeVar("T")
 
 
 class RetargetInputs:
-    """Subscriptions, and the service that arms; all of it is told to Teleoperation, under its lock.
+    """Subscriptions, and the service that arms; all of it is told to Teleoperation.
+
+    The commands' thread polls the subscriptions; the service comes by the executor.
 
     Attributes:
         image_stamp: of the image of the last hand that counted.
@@ -64,9 +66,10 @@ class RetargetInputs:
         self.image_stamp = Time()
         self.received: float | None = None
         reliable, latched = topics.RESULT_QOS, topics.LATCHED_QOS
-        quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
-        listen, stop = self._listen, topics.EMERGENCY_STOP
+        listen, stop = partial(PolledSubscription, node), topics.EMERGENCY_STOP
         hand = hand_profile(options.text("hand_interface"), control.retargeter.robot.hand)
+        # Twice: one hears every publisher, the other what a latched one said before.
+        self._latched_stop = listen(Bool, stop, self._on_emergency_stop, latched)
         self._subscriptions = [
             self._listen_to_hands(options.text("hands_topic"), options.flag("qos_watchdogs")),
             *(
@@ -74,9 +77,8 @@ class RetargetInputs:
                 for topic in {topics.JOINT_STATES, hand.states_topic}
             ),
             listen(Bool, topics.ENABLE, self._on_heartbeat, reliable),
-            # Twice: the first hears every publisher, the second what a latched one said before.
             listen(Bool, stop, self._on_emergency_stop, reliable),
-            listen(Bool, stop, self._on_emergency_stop, latched, quiet),
+            self._latched_stop,
             listen(Float64, topics.SPEED_SCALING, self._on_speed_scaling, reliable),
             listen(Bool, topics.PROGRAM_RUNNING, self._on_program_running, latched),
         ]
@@ -84,10 +86,21 @@ class RetargetInputs:
             SetBool, topics.SET_ENABLED, self._locked(self._on_set_enabled)
         )
 
+    def poll(self) -> None:
+        """Take in what has come; under the lock."""
+        for subscription in self._subscriptions:
+            subscription.poll()
+
+    def warn_of_unheard_publishers(self) -> None:
+        """Once for each publisher whose QoS does not fit."""
+        for subscription in self._subscriptions:
+            if subscription is not self._latched_stop:  # others are heard by its twin
+                subscription.warn_of_unheard_publishers()
+
     def end(self) -> None:
         """Stop to listen."""
         for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+            subscription.destroy()
         self._node.destroy_service(self._service)
 
     def _locked(self, callback: Callable[P, T]) -> Callable[P, T]:
@@ -99,25 +112,15 @@ class RetargetInputs:
 
         return call
 
-    def _listen(
-        self,
-        kind: type,
-        topic: str,
-        callback: Callable[..., None],
-        qos: QoSProfile,
-        events: SubscriptionEventCallbacks | None = None,
-    ) -> Subscription:
-        locked = self._locked(callback)
-        return self._node.create_subscription(kind, topic, locked, qos, event_callbacks=events)
-
-    def _listen_to_hands(self, topic: str, watched: bool) -> Subscription:
+    def _listen_to_hands(self, topic: str, watched: bool) -> PolledSubscription:
         """watched: ask DDS to watch over the publisher, too (see topics.hand_publisher_qos)."""
+        listen = partial(PolledSubscription, self._node, HandPoseArray, topic, self._on_hands)
         if not watched:
-            return self._listen(HandPoseArray, topic, self._on_hands, topics.RESULT_QOS)
+            return listen(topics.RESULT_QOS)
         lost = self._locked(self._on_hands_lost)
-        events = SubscriptionEventCallbacks(deadline=lost, liveliness=lost)
-        qos = topics.hand_publisher_qos()
-        return self._listen(HandPoseArray, topic, self._on_hands, qos, events)
+        return listen(
+            topics.hand_publisher_qos(), SubscriptionEventCallbacks(deadline=lost, liveliness=lost)
+        )
 
     def _on_hands(self, message: HandPoseArray) -> None:
         control = self._control

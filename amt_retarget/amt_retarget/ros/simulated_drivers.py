@@ -12,6 +12,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from amt_retarget.robot.driver_profiles import DriverProfile, MessageKind
 from amt_retarget.ros import topics
+from amt_retarget.ros.polling import PolledSubscription
 from amt_retarget.ros.trajectory_messages import read_trajectory
 from amt_retarget.safety.limits import JointLimits
 from amt_retarget.simulation.controllers import PositionController, TrajectoryController
@@ -51,7 +52,9 @@ class SimulatedDriver:
             MessageKind.POSITIONS: lambda message: self._on_positions(message.data),
             MessageKind.JOINT_STATE: self._on_joint_state,
         }[profile.kind]
-        node.create_subscription(MESSAGES[profile.kind], profile.topic, take, topics.RESULT_QOS)
+        self._commands = PolledSubscription(
+            node, MESSAGES[profile.kind], profile.topic, take, topics.RESULT_QOS
+        )
         self._states = node.create_publisher(JointState, profile.states_topic, topics.KEPT_QOS)
 
     def stand(self, positions: np.ndarray, now: float) -> None:
@@ -62,6 +65,10 @@ class SimulatedDriver:
             if self._follows_trajectories
             else PositionController(ours)
         )
+
+    def poll(self) -> None:
+        """Take the commands that have come."""
+        self._commands.poll()
 
     def brake(self, limits: JointLimits, positions: np.ndarray, velocities: np.ndarray) -> None:
         """Come to rest from positions (rad) and velocities (rad/s) [22] within limits."""
@@ -154,6 +161,11 @@ class SimulatedDrivers:
         else:
             self._arm.brake(self._limits, positions, velocities)
         self._program.publish(Bool(data=running))
+
+    def poll(self) -> None:
+        """Take the commands that have come."""
+        self._arm.poll()
+        self._hand.poll()
 
     def desired(self, now: float, scaling: float) -> np.ndarray:
         """Positions [22] that the drivers command at `now` (s); scaling: of the arm's speed."""

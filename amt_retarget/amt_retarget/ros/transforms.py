@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose, Quaternion, TransformStamped, Vector3
+from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from scipy.spatial.transform import Rotation
 from tf2_msgs.msg import TFMessage
 
 from amt_retarget.ros import topics
+from amt_retarget.ros.polling import PolledSubscription
 
 MAX_CHAIN = 64
 
@@ -52,31 +54,34 @@ def _fill(
 
 
 class TransformTree:
-    """Newest transforms of /tf and /tf_static by child frame, and poses along their chains."""
+    """Newest transforms of /tf and /tf_static by child frame, and poses along their chains.
+
+    Messages are taken when a pose is looked up; use it from one thread at a time.
+    """
 
     def __init__(self, node: Node) -> None:
-        self._parents: dict[str, tuple[str, np.ndarray]] = {}
+        self._parents: dict[str, TransformStamped] = {}
         static = QoSProfile(
             depth=100,
             reliability=topics.LATCHED_QOS.reliability,
             durability=topics.LATCHED_QOS.durability,
         )
-        node.create_subscription(TFMessage, topics.TF, self._add, 100)
-        node.create_subscription(TFMessage, topics.TF_STATIC, self._add, static)
+        self._subscriptions = [
+            PolledSubscription(node, TFMessage, topics.TF, self._add, 100),
+            PolledSubscription(node, TFMessage, topics.TF_STATIC, self._add, static),
+        ]
 
     def _add(self, message: TFMessage) -> None:
         for stamped in message.transforms:
-            translation, quaternion = stamped.transform.translation, stamped.transform.rotation
-            values = [quaternion.x, quaternion.y, quaternion.z, quaternion.w]
-            if not np.isfinite(values).all() or np.linalg.norm(values) < 1e-6:
-                continue
-            matrix = np.eye(4)
-            matrix[:3, :3] = Rotation.from_quat(values).as_matrix()
-            matrix[:3, 3] = translation.x, translation.y, translation.z
-            self._parents[stamped.child_frame_id] = (stamped.header.frame_id, matrix)
+            turn = stamped.transform.rotation
+            square = turn.x * turn.x + turn.y * turn.y + turn.z * turn.z + turn.w * turn.w
+            if math.isfinite(square) and square > 1e-12:
+                self._parents[stamped.child_frame_id] = stamped
 
     def lookup(self, target: str, source: str) -> np.ndarray | None:
         """[4, 4] pose of frame `source` in frame `target`; None when no chain joins them."""
+        for subscription in self._subscriptions:
+            subscription.poll()
         to_root, root = self._to_root(source)
         from_root, other_root = self._to_root(target)
         if root != other_root:
@@ -88,6 +93,16 @@ class TransformTree:
         for _ in range(MAX_CHAIN):
             if frame not in self._parents:
                 return pose, frame
-            frame, matrix = self._parents[frame]
-            pose = matrix @ pose
+            stamped = self._parents[frame]
+            pose = _matrix(stamped.transform) @ pose
+            frame = stamped.header.frame_id
         return pose, frame
+
+
+def _matrix(transform: Transform) -> np.ndarray:
+    """[4, 4]."""
+    place, turn = transform.translation, transform.rotation
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
+    matrix[:3, 3] = place.x, place.y, place.z
+    return matrix
