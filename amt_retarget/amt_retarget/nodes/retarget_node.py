@@ -38,7 +38,7 @@ class RetargetNode(SelfStartingLifecycleNode):
     """Follows the person's hand while everything is in order, and brakes and holds otherwise.
 
     All decisions are Teleoperation's. A thread of its own takes in what has come by topic, runs a
-    cycle, and sends its command; services and parameters come by the executor, and a lock is
+    cycle, and sends its command when it is due; services and parameters come by the executor, and a lock is
     between the two. Stamps of commands that follow a hand are those of their image.
     """
 
@@ -96,8 +96,10 @@ class RetargetNode(SelfStartingLifecycleNode):
             self, self._options, self._control, self._lock, self._transforms, self._diagnostics
         )
         self._grasps.start(self._control, self._lock, self._brake)
-        self._cycle_start = self._status_time = -np.inf
+        self._status_time = -np.inf
         self._solve_time = self._total_time = 0.0
+        self._prepared_s = self._cycle_s = 0.0
+        self._decision, self._stamp = Cycle(None), None
         self._shown: tuple[int, int] | None = None
         self._timer = self.create_timer(
             DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=self._steady
@@ -107,7 +109,7 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._apply_parameters()
         self._publish_status(Cycle(None))
         priority = int(number("realtime_priority"))
-        self._loop = CommandLoop(self, self._period_s, self._cycle, priority)
+        self._loop = CommandLoop(self, self._period_s, self._prepare, self._send, priority)
         self._loop.start()
 
     def deactivate(self) -> None:
@@ -141,31 +143,35 @@ class RetargetNode(SelfStartingLifecycleNode):
         control.operator.deadman_timeout_s = number("deadman_timeout_s")
         control.following.tolerance = number("following_tolerance")
 
-    def _cycle(self) -> None:
-        """One cycle, in the commands' thread."""
+    def _prepare(self) -> None:
+        """Take in what has come, and decide; in the commands' thread."""
         start = time.perf_counter()
-        if start - self._cycle_start < 0.5 * self._period_s:
-            return  # a late cycle is not made up for: two commands at once would double the speed
-        self._cycle_start = start
         with self._lock:
-            control, inputs = self._control, self._inputs
-            inputs.poll()
-            cycle = control.cycle()
-            solved = time.perf_counter()
+            control = self._control
+            self._inputs.poll()
+            polled = time.perf_counter()
+            self._decision = control.cycle()
+            self._stamp = self._inputs.image_stamp if control.follows else None
             self._options.engaged = control.engaged
-            if cycle.command is not None:
-                stamp = inputs.image_stamp if control.follows else None
-                limits = control.retargeter.limits
-                self._output.publish_command(cycle.command, limits, self._period_s, stamp)
-            if inputs.received is not None and control.follows:
-                self._solve_time = solved - start
-                self._total_time = time.perf_counter() - inputs.received
-                inputs.received = None
-            shown = (int(control.states.state), int(control.states.reasons))
-            if shown != self._shown or start - self._status_time > STATUS_PERIOD_S:
-                control.drivers_listen = self._output.heard
-                self._publish_status(cycle)
-            self._diagnostics.cycle(start, time.perf_counter() - start)
+        self._prepared_s = time.perf_counter() - start
+        self._cycle_s = self._prepared_s - (polled - start)
+
+    def _send(self) -> None:
+        """Send what was decided; in the commands' thread."""
+        start = time.perf_counter()
+        cycle, control, inputs = self._decision, self._control, self._inputs
+        if cycle.command is not None:
+            limits = control.retargeter.limits
+            self._output.publish_command(cycle.command, limits, self._period_s, self._stamp)
+        if inputs.received is not None and control.follows:
+            self._solve_time = self._cycle_s
+            self._total_time = time.perf_counter() - inputs.received
+            inputs.received = None
+        shown = (int(control.states.state), int(control.states.reasons))
+        if shown != self._shown or start - self._status_time > STATUS_PERIOD_S:
+            control.drivers_listen = self._output.heard
+            self._publish_status(cycle)
+        self._diagnostics.cycle(start, self._prepared_s + time.perf_counter() - start)
         if cycle.violations:
             violations = "; ".join(cycle.violations)
             self.get_logger().error(f"Refused a command: {violations}", throttle_duration_sec=1.0)
@@ -181,10 +187,8 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._output.publish_status(self._control, cycle, stamp, self._solve_time, self._total_time)
 
     def _publish_diagnostics(self) -> None:
-        with self._lock:
-            scheduling = "" if self._loop is None else self._loop.scheduling
-            message = self._diagnostics.message(self._control, scheduling)
-        self._diagnostics.publish(message)
+        scheduling = "" if self._loop is None else self._loop.scheduling
+        self._diagnostics.publish(self._control, scheduling)
         self._inputs.warn_of_unheard_publishers()
 
     def _brake(self) -> None:

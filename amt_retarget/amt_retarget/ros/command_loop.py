@@ -14,19 +14,34 @@ SWITCH_INTERVAL_S = 0.0005
 """Python lets a thread that waits have its turn after this long; by itself, after 5 ms."""
 
 
+LEAD = 0.5
+"""Share of the period by which a command is prepared before it is due."""
+
+
 class CommandLoop:
-    """Calls a function every period_s. Periods that were missed are left out, not made up for."""
+    """Prepares a command every period, and sends it when it is due.
+
+    What goes before the sending takes longer in some periods than in others; the lead hides that.
+    A period that was missed is left out, not made up for: two commands at once would double the
+    robot's speed.
+    """
 
     def __init__(
-        self, node: Node, period_s: float, call: Callable[[], None], realtime_priority: int = 0
+        self,
+        node: Node,
+        period_s: float,
+        prepare: Callable[[], None],
+        send: Callable[[], None],
+        realtime_priority: int = 0,
     ) -> None:
         """realtime_priority: 1 to 99 of SCHED_FIFO, or 0 for none; where the system does not allow
-        it, the thread is an ordinary one, and that is said. An error in `call` ends the spinning of
+        it, the thread is an ordinary one, and that is said. An error in a call ends the spinning of
         the node with that error.
         """
         self._node = node
         self._period_s = period_s
-        self._call = call
+        self._prepare = prepare
+        self._send = send
         self._priority = realtime_priority
         self._running = False
         self.scheduling = "ordinary"
@@ -48,13 +63,15 @@ class CommandLoop:
     def _run(self) -> None:
         if self._priority:
             self._take_priority()
-        due = time.monotonic()
+        period, lead = self._period_s, LEAD * self._period_s
+        due = time.monotonic() + period
         try:
             while self._running:
-                self._call()
-                now = time.monotonic()
-                due = max(due + self._period_s, now)
-                time.sleep(due - now)
+                _sleep_until(due - lead)
+                self._prepare()
+                _sleep_until(due)
+                self._send()
+                due = max(due, time.monotonic() - 0.5 * period) + period
         except Exception as error:
             self._fail(error)
 
@@ -76,3 +93,10 @@ class CommandLoop:
         executor = self._node.executor
         if executor is not None:
             executor.create_task(raise_in_executor)
+
+
+def _sleep_until(moment: float) -> None:
+    """moment: of time.monotonic (s)."""
+    left = moment - time.monotonic()
+    if left > 0.0:
+        time.sleep(left)

@@ -7,6 +7,7 @@ its own, as drivers do, asks for what has come at the beginning of each cycle in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+LONGEST_WAIT_S = 0.02
+"""Between polls; what seems longer was a change of the clock."""
 
 
 class _NotExecuted(CallbackGroup):
@@ -51,6 +55,8 @@ class PolledSubscription:
             event_callbacks=events or SubscriptionEventCallbacks(use_default_callbacks=False),
         )  # fmt: skip
         self._warned: set[bytes] = set()
+        self.waited_s = 0.0
+        """How long the message of the callback that is under way has waited to be taken."""
         handlers: Any = self._subscription.event_handlers  # rclpy's own type for it is wrong
         for handler in handlers:
             handler.callback_group = node.default_callback_group
@@ -61,7 +67,10 @@ class PolledSubscription:
         handle = self._subscription.handle
         with handle:
             while (taken := handle.take_message(self._kind, False)) is not None:
-                self._callback(taken[0])
+                message, info = taken
+                waited_s = 1e-9 * (time.time_ns() - info["received_timestamp"])
+                self.waited_s = min(max(waited_s, 0.0), LONGEST_WAIT_S)
+                self._callback(message)
 
     def warn_of_unheard_publishers(self) -> None:
         """Warn once of each publisher whose QoS does not fit, as rclpy's executor would."""

@@ -34,9 +34,11 @@ class RetargetDiagnostics:
         self._hands: deque[float] = deque(maxlen=600)
         self._latencies: deque[float] = deque(maxlen=600)
 
-    def cycle(self, start: float, busy_s: float) -> None:
-        """Note a cycle. start: on the steady clock (s)."""
-        self._cycles.append(start)
+    def cycle(self, sent: float, busy_s: float) -> None:
+        """Note a cycle. sent: when its command was sent, on the steady clock (s); busy_s: what it
+        took to prepare and to send it.
+        """
+        self._cycles.append(sent)
         self._busy.append(busy_s)
 
     def hand(self, latency_s: float) -> None:
@@ -44,12 +46,11 @@ class RetargetDiagnostics:
         self._hands.append(time.monotonic())
         self._latencies.append(latency_s)
 
-    def publish(self, message: DiagnosticArray) -> None:
-        """Publish a message."""
-        self._publisher.publish(message)
+    def publish(self, robot: Teleoperation, scheduling: str) -> None:
+        """Publish the state and all figures. scheduling: of the commands' thread.
 
-    def message(self, robot: Teleoperation, scheduling: str) -> DiagnosticArray:
-        """The state and all figures. scheduling: of the commands' thread."""
+        It takes milliseconds, and no lock: the commands must not wait for it.
+        """
         states = robot.states
         status = DiagnosticStatus(
             name="amt: retargeting",
@@ -78,27 +79,29 @@ class RetargetDiagnostics:
         status.values = [KeyValue(key=key, value=value) for key, value in figures.items()]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()
-        return message
+        self._publisher.publish(message)
 
     @property
     def _namespace(self) -> str:
         return self._node.get_namespace().strip("/")
 
     def _rates(self) -> dict[str, str]:
-        intervals = np.diff(self._cycles)
+        # A list is made of a deque in one go, whatever another thread appends meanwhile.
+        intervals = np.diff(list(self._cycles))
         jitter = 1e3 * np.abs(intervals - self._period_s)
+        latencies = 1e3 * np.array(list(self._latencies))
         now = time.monotonic()
-        recent = [arrival for arrival in self._hands if now - arrival < WINDOW_S]
+        recent = [arrival for arrival in list(self._hands) if now - arrival < WINDOW_S]
         rate = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
         cycles = 1.0 / float(intervals.mean()) if intervals.size else 0.0
         return {
             "hand_rate_hz": f"{rate:.1f}",
-            "image_to_hand_p50_ms": _percentile(1e3 * np.array(self._latencies), 50),
-            "image_to_hand_p99_ms": _percentile(1e3 * np.array(self._latencies), 99),
+            "image_to_hand_p50_ms": _percentile(latencies, 50),
+            "image_to_hand_p99_ms": _percentile(latencies, 99),
             "command_rate_hz": f"{cycles:.1f}",
             "command_jitter_p50_ms": _percentile(jitter, 50),
             "command_jitter_p99_ms": _percentile(jitter, 99),
-            "cycle_p99_ms": _percentile(1e3 * np.array(self._busy), 99),
+            "cycle_p99_ms": _percentile(1e3 * np.array(list(self._busy)), 99),
         }
 
 

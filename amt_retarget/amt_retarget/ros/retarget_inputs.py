@@ -70,8 +70,11 @@ class RetargetInputs:
         hand = hand_profile(options.text("hand_interface"), control.retargeter.robot.hand)
         # Twice: one hears every publisher, the other what a latched one said before.
         self._latched_stop = listen(Bool, stop, self._on_emergency_stop, latched)
+        self._hands = self._listen_to_hands(
+            options.text("hands_topic"), options.flag("qos_watchdogs")
+        )
         self._subscriptions = [
-            self._listen_to_hands(options.text("hands_topic"), options.flag("qos_watchdogs")),
+            self._hands,
             *(
                 listen(JointState, topic, self._on_joint_state, topics.JOINT_STATE_QOS)
                 for topic in {topics.JOINT_STATES, hand.states_topic}
@@ -131,11 +134,12 @@ class RetargetInputs:
         if hand is not None and base_from_camera is None:
             hand, reason = None, Reason.TRANSFORM_MISSING
         if hand is None or base_from_camera is None:
-            control.hands.miss(reason, stamp, now)
+            control.hands.miss(reason, stamp, now, self._hands.waited_s)
             return
         joints = np.array([(point.x, point.y, point.z) for point in hand.joints])
         joints = joints @ base_from_camera[:3, :3].T + base_from_camera[:3, 3]
-        if control.hands.see(joints, self._side, stamp, now, hand.confidence):
+        seen = joints, self._side, stamp, now, hand.confidence, self._hands.waited_s
+        if control.hands.see(*seen):
             self.image_stamp = message.header.stamp
             self.received = time.perf_counter()
             self._diagnostics.hand(now - stamp)

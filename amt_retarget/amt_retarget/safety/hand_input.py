@@ -46,23 +46,29 @@ class HandInput:
         self._refused = NO_REASON
 
     def see(
-        self, joints: np.ndarray, side: int, stamp_s: float, now_s: float, confidence: float
+        self,
+        joints: np.ndarray,
+        side: int,
+        stamp_s: float,
+        now_s: float,
+        confidence: float,
+        waited_s: float = 0.0,
     ) -> bool:
         """Note a hand to follow; its fields are SeenHand's. Returns whether it counts.
 
-        stamp_s: of its image; now_s: the time by the same kind of clock.
+        stamp_s: of its image; now_s: the time by the same kind of clock; waited_s: since it came.
         """
-        self._refused = self.watchdog.received(stamp_s, now_s)
+        self._refused = self.watchdog.received(stamp_s, now_s, waited_s)
         if self._refused:
             return False
-        self._seen = SeenHand(joints, side, self._clock(), confidence)
+        self._seen = SeenHand(joints, side, self._clock() - waited_s, confidence)
         self._taken = False
         self._missing = NO_REASON
         return True
 
-    def miss(self, reason: Reason, stamp_s: float, now_s: float) -> None:
+    def miss(self, reason: Reason, stamp_s: float, now_s: float, waited_s: float = 0.0) -> None:
         """Note an image without a hand to follow, and why."""
-        self._refused = self.watchdog.received(stamp_s, now_s)
+        self._refused = self.watchdog.received(stamp_s, now_s, waited_s)
         if not self._refused:
             self._missing = reason
 

@@ -49,8 +49,10 @@ class InputWatchdog:
         self._latency = 0.0
         self._stamp = -math.inf
 
-    def received(self, stamp_s: float, now_s: float) -> Reason:
-        """Note an input with this stamp that came at now_s, both of the sender's kind of clock.
+    def received(self, stamp_s: float, now_s: float, waited_s: float = 0.0) -> Reason:
+        """Note an input with this stamp, taken at now_s, both of the sender's kind of clock.
+
+        waited_s: how long ago it came.
 
         Returns why it does not count, if so: INPUT_STALE for one that is older than max_latency_s
         or not newer than the last, CLOCK_JUMPED where a clock was set (CLOCK_JUMP_S), or where the
@@ -67,8 +69,8 @@ class InputWatchdog:
         self._stamp = stamp_s
         if latency > self.max_latency_s:
             return Reason.INPUT_STALE
-        self._arrival = self._clock()
-        self._latency = max(latency, 0.0)
+        self._arrival = self._clock() - waited_s
+        self._latency = max(latency - waited_s, 0.0)
         return NO_REASON
 
     def lose(self) -> None:
