@@ -31,12 +31,12 @@ from benchmarks.robot_safety.soak_report import Sample, plot, report
 START_S = 60.0
 SAMPLE_PERIOD_S = 10.0
 DIGEST_PERIOD_S = 1.0
-NODES = ("mujoco_node", "robot_state_node", "retarget_node", "perception_node", "video_node")
+NODES = ("mujoco_node", "robot_state_node", "retarget_node", "composed_node")
 
 
 def main(video: str, minutes: float, out: Path, results: Path, command: str) -> int:
     """Run, write soak.json and soak.png; exit code 1 where something must not have been."""
-    words = [f"video:={video}", "loop:=true"]
+    words = [f"video:={video}", "loop:=true", "use_composition:=true"]
     log = out / "soak.log"
     out.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:

@@ -38,8 +38,8 @@ class RetargetNode(SelfStartingLifecycleNode):
     """Follows the person's hand while everything is in order, and brakes and holds otherwise.
 
     All decisions are Teleoperation's. A thread of its own takes in what has come by topic, runs a
-    cycle, and sends its command when it is due; services and parameters come by the executor, and a lock is
-    between the two. Stamps of commands that follow a hand are those of their image.
+    cycle, and sends its command when it is due. Services and parameters come by the executor; a
+    lock is between the two. Stamps of commands that follow a hand are those of their image.
     """
 
     user_errors = (RetargetError,)

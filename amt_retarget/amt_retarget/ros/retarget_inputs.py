@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle
 from threading import RLock
 from typing import ParamSpec, TypeVar
 
@@ -85,6 +86,7 @@ class RetargetInputs:
             listen(Float64, topics.SPEED_SCALING, self._on_speed_scaling, reliable),
             listen(Bool, topics.PROGRAM_RUNNING, self._on_program_running, latched),
         ]
+        self._checked = cycle(self._subscriptions)
         self._service = node.create_service(
             SetBool, topics.SET_ENABLED, self._locked(self._on_set_enabled)
         )
@@ -95,10 +97,10 @@ class RetargetInputs:
             subscription.poll()
 
     def warn_of_unheard_publishers(self) -> None:
-        """Once for each publisher whose QoS does not fit."""
-        for subscription in self._subscriptions:
-            if subscription is not self._latched_stop:  # others are heard by its twin
-                subscription.warn_of_unheard_publishers()
+        """Look at the publishers of one more topic: all at once would delay the commands."""
+        subscription = next(self._checked)
+        if subscription is not self._latched_stop:  # others are heard by its twin
+            subscription.warn_of_unheard_publishers()
 
     def end(self) -> None:
         """Stop to listen."""
