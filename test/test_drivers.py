@@ -18,6 +18,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from amt_retarget.retarget.settings import RetargetSettings
 from amt_retarget.robot.description import HANDS, JOINT_NAMES
 from amt_retarget.robot.driver_profiles import (
     ARM_INTERFACES,
@@ -28,7 +29,7 @@ from amt_retarget.robot.driver_profiles import (
     hand_profile,
 )
 from amt_retarget.robot.robot import Robot
-from amt_retarget.ros.drivers import DriverPublishers
+from amt_retarget.ros.drivers import LEAST_END_S, DriverPublishers
 from amt_retarget.ros.trajectory_messages import read_trajectory
 from amt_retarget.ros.transforms import seconds
 from amt_retarget.safety.limits import CheckedCommand, CommandGuard, JointLimits
@@ -191,3 +192,34 @@ def test_a_controller_makes_a_smooth_motion_of_the_stream(node: Node) -> None:
     assert shares.max() < 4.0
     assert np.abs(velocities[4 * COMMANDS - 1]).max() > 0.1
     assert not velocities[-1].any()
+
+
+class Kept:
+    """Stands for a node; keeps what its publisher is told."""
+
+    def __init__(self) -> None:
+        self.messages: list[JointTrajectory] = []
+
+    def create_publisher(self, *description: object) -> Kept:
+        return self
+
+    def publish(self, message: JointTrajectory) -> None:
+        self.messages.append(message)
+
+
+@pytest.mark.parametrize("early_s", [0.0, 1e-12, 1e-10, 1e-9, 2e-9])
+def test_a_trajectory_that_ends_just_before_its_least_end_has_rising_times(early_s: float) -> None:
+    limits = RetargetSettings().joint_limits(Robot.load("ur5e", "right"))
+    period = 0.008
+    velocities = np.zeros(22)
+    velocities[0] = limits.acceleration[0] * (LEAST_END_S - period - early_s)
+    command = CheckedCommand(True, np.zeros(22), velocities, ())
+    kept = Kept()
+    publishers = DriverPublishers(kept, "jtc", "v4", "right")
+    for _ in range(2):  # from the second on the command's velocity is also that at its end
+        publishers.publish(command, limits, period, Time())
+    last = [message for message in kept.messages if isinstance(message, JointTrajectory)][-1]
+    times = [
+        point.time_from_start.sec * 10**9 + point.time_from_start.nanosec for point in last.points
+    ]
+    assert all(later > earlier for earlier, later in itertools.pairwise(times)), times

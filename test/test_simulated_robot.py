@@ -39,7 +39,7 @@ class Operator(Node):
         self.program: list[bool] = []
         self.scaling = [np.nan]
         for topic in (ARM.states_topic, HAND.states_topic):
-            self.create_subscription(JointState, topic, self._on_joints, topics.JOINT_STATE_QOS)
+            self.create_subscription(JointState, topic, self._on_joints, topics.POLLED_QOS)
         self.create_subscription(
             Bool, topics.PROGRAM_RUNNING, lambda message: self.program.append(message.data),
             topics.LATCHED_QOS,

@@ -60,9 +60,7 @@ class RobotStateNode(Node):
         self._description.publish(String(data=read_urdf(arm, hand)))
         self._transforms = self.create_publisher(TFMessage, topics.TF, 100)
         self._joint_states = [
-            PolledSubscription(
-                self, JointState, topic, self._on_joint_state, topics.JOINT_STATE_QOS
-            )
+            PolledSubscription(self, JointState, topic, self._on_joint_state, topics.POLLED_QOS)
             for topic in {topics.JOINT_STATES, hand_profile(hand_interface, hand).states_topic}
         ]
         self.create_timer(PERIOD_S, self._publish)

@@ -26,6 +26,8 @@ LEAST_END_S = 0.1
 """A trajectory ends no earlier than so long after its stamp: one whose end has passed when it
 arrives is refused, and so is every command when the clocks of two machines differ by more."""
 NANOSECONDS = 10**9
+SAME_MOMENT_S = 1e-6
+"""Messages tell times in nanoseconds."""
 
 
 class DriverPublishers:
@@ -112,7 +114,7 @@ class _Trajectories:
         times = [period_s, *(period_s + braking).tolist()]
         places = [command.positions[ARM], *way]
         speeds = [velocities[ARM], *moving]
-        if times[-1] < LEAST_END_S:
+        if times[-1] < LEAST_END_S - SAME_MOMENT_S:
             times.append(LEAST_END_S)
             places.append(places[-1])
             speeds.append(np.zeros_like(places[-1]))

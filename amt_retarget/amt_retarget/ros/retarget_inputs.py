@@ -66,7 +66,7 @@ class RetargetInputs:
         self._base_frame = options.text("base_frame")
         self.image_stamp = Time()
         self.received: float | None = None
-        reliable, latched = topics.RESULT_QOS, topics.LATCHED_QOS
+        reliable, latched = topics.POLLED_QOS, topics.LATCHED_QOS
         listen, stop = partial(PolledSubscription, node), topics.EMERGENCY_STOP
         hand = hand_profile(options.text("hand_interface"), control.retargeter.robot.hand)
         # Twice: one hears every publisher, the other what a latched one said before.
@@ -77,7 +77,7 @@ class RetargetInputs:
         self._subscriptions = [
             self._hands,
             *(
-                listen(JointState, topic, self._on_joint_state, topics.JOINT_STATE_QOS)
+                listen(JointState, topic, self._on_joint_state, topics.POLLED_QOS)
                 for topic in {topics.JOINT_STATES, hand.states_topic}
             ),
             listen(Bool, topics.ENABLE, self._on_heartbeat, reliable),
@@ -121,7 +121,7 @@ class RetargetInputs:
         """watched: ask DDS to watch over the publisher, too (see topics.hand_publisher_qos)."""
         listen = partial(PolledSubscription, self._node, HandPoseArray, topic, self._on_hands)
         if not watched:
-            return listen(topics.RESULT_QOS)
+            return listen(topics.POLLED_QOS)
         lost = self._locked(self._on_hands_lost)
         return listen(
             topics.hand_publisher_qos(), SubscriptionEventCallbacks(deadline=lost, liveliness=lost)

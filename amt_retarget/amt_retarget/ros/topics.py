@@ -55,8 +55,10 @@ RESULT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Who acts on results and commands takes the newest only."""
 KEPT_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 """Who publishes them keeps the last few until they have arrived, so that a recorder loses none."""
-JOINT_STATE_QOS = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
-"""Two drivers report on one topic, each some of the joints: the newest of both must be kept."""
+POLLED_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+"""Who takes messages once a cycle keeps all that have come meanwhile: of two drivers that report on
+one topic, each some of the joints; and of a source that sends an old message after a new one.
+"""
 LATCHED_QOS = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
