@@ -220,13 +220,13 @@ MOTION = (
     ),
     Argument(
         "input_timeout_s",
-        "0.042",
+        "0.04",
         "hold when no hand has come for this long (s)",
         limits=(0.02, 0.5),
     ),
     Argument(
         "joint_state_timeout_s",
-        "0.042",
+        "0.04",
         "hold when no joint states have come for this long (s)",
         limits=(0.02, 0.5),
     ),

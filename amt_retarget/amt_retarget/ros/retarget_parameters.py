@@ -120,10 +120,10 @@ PARAMETERS = {
     "min_confidence": _number(0.5, 0.0, 1.0, "hands below this confidence are not followed", _LIVE),
     # Braking begins up to one period of the commands later, and within 60 ms at 125 Hz.
     "input_timeout_s": _number(
-        0.042, *TIMEOUT_RANGE_S, "hold when no hand has come for this long (s)", _LIVE
+        0.04, *TIMEOUT_RANGE_S, "hold when no hand has come for this long (s)", _LIVE
     ),
     "joint_state_timeout_s": _number(
-        0.042, *TIMEOUT_RANGE_S, "hold when a joint's last report is older (s)", _LIVE
+        0.04, *TIMEOUT_RANGE_S, "hold when a joint's last report is older (s)", _LIVE
     ),
     "max_latency_s": _number(
         0.5, 0.05, 2.0, "hands whose image is older when they come are not followed (s)", _LIVE
