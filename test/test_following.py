@@ -53,9 +53,7 @@ class Person(Node):
         self.commands: list[JointState] = []
         self.states: list[JointState] = []
         self.status: RetargetStatus | None = None
-        self._hands = self.create_publisher(
-            HandPoseArray, topics.HANDS, topics.hand_publisher_qos()
-        )
+        self.hands = self.create_publisher(HandPoseArray, topics.HANDS, topics.hand_publisher_qos())
         deep = QoSProfile(depth=200)
         self.create_subscription(JointState, topics.JOINT_COMMAND, self.commands.append, deep)
         self.create_subscription(JointState, topics.JOINT_STATES, self.states.append, deep)
@@ -81,7 +79,7 @@ class Person(Node):
         hand.header.frame_id = CAMERA
         hand.header.stamp = self.get_clock().now().to_msg()
         hand.joints = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in joints]
-        self._hands.publish(HandPoseArray(header=hand.header, hands=[hand]))
+        self.hands.publish(HandPoseArray(header=hand.header, hands=[hand]))
 
 
 @pytest.fixture
@@ -91,14 +89,16 @@ def person(
 ) -> Iterator[tuple[Person, Callable[[float], None]]]:  # fmt: skip
     """A person before a running retarget node and robot; and a function that lets time pass.
 
-    With the parameter "no robot" there is none.
+    With the parameter "no robot" there is none; with "watched", DDS watches over the hands, too.
     """
-    has_robot = getattr(request, "param", "robot") == "robot"
+    case = getattr(request, "param", "robot")
+    has_robot = case != "no robot"
+    watched = ("-p", "qos_watchdogs:=true") if case == "watched" else ()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     if has_robot:
         start("amt_retarget.nodes.mujoco_node")
-    start("amt_retarget.nodes.retarget_node", "--ros-args", *PATIENT)
+    start("amt_retarget.nodes.retarget_node", "--ros-args", *PATIENT, *watched)
     context = Context()
     rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))
     node = Person(context)
@@ -176,6 +176,20 @@ def test_follows_holds_and_respects_limits(
         joints = [place[name] for name in state.name]
         assert (state.position >= robot.lower[joints] - 1e-3).all()
         assert (state.position <= robot.upper[joints] + 1e-3).all()
+
+
+@pytest.mark.parametrize("person", ["watched"], indirect=True)
+def test_a_source_that_promises_nothing_is_not_heard_where_dds_watches(
+    person: tuple[Person, Callable[[float], None]],
+) -> None:
+    node, wait = person
+    promising = node.hands
+    node.hands = node.create_publisher(HandPoseArray, topics.HANDS, topics.KEPT_QOS)
+    follow(node, wait, 1.0, 0.1)
+    assert node.status.reasons & RetargetStatus.REASON_NO_INPUT_YET
+    node.hands = promising
+    follow(node, wait, 1.0, 0.1)
+    assert node.status.state in (RetargetStatus.STATE_RAMP, RetargetStatus.STATE_TRACK)
 
 
 @pytest.mark.parametrize("person", ["no robot"], indirect=True)

@@ -106,10 +106,6 @@ def run_node_groups(
         for thread in others:
             thread.start()
         executor.spin_until_future_complete(ending.future)
-        _end_threads(others, ending)
-        for node in (node for group in groups for node in group):
-            if isinstance(node, Finishing):
-                node.finish()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception as error:
@@ -125,9 +121,7 @@ def run_node_groups(
         # must not break off the clean end.
         _ignore_signals()
         _end_threads(others, ending)
-        for node in (node for group in groups for node in group):
-            node.destroy_node()
-        rclpy.try_shutdown()
+        _end_nodes([node for group in groups for node in group])
     for failure in (thread.failure for thread in others if thread.failure is not None):
         if not isinstance(failure, expected):
             raise failure
@@ -202,6 +196,18 @@ def _end_threads(threads: Sequence[_SpinThread], ending: _Ending) -> None:
     for thread in threads:
         if thread.is_alive():
             thread.join()
+
+
+def _end_nodes(nodes: Sequence[Node]) -> None:
+    """Let them finish, also where one of them has failed: its robot may be in motion."""
+    try:
+        for node in nodes:
+            if isinstance(node, Finishing) and rclpy.ok():
+                node.finish()
+    finally:
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
 
 
 def _executor_of(nodes: Sequence[Node]) -> SingleThreadedExecutor:
