@@ -12,6 +12,7 @@ from amt_perception.demo.plots import write_joint_plot
 from amt_perception.demo.recording import Recording
 from amt_perception.demo.summary import format_table, summarize, write_summary
 from amt_perception.output.files import atomic_folder
+from amt_perception.pipeline.interrupts import uninterrupted
 from amt_retarget.simulation.renderer import RobotRenderer
 
 ROBOT_SIZE = 720
@@ -48,10 +49,12 @@ def _write_video(path: Path, recording: Recording, source: ImageSource) -> None:
     ):
 
         def draw_robot(positions: np.ndarray) -> np.ndarray:
-            picture = whole.render(positions)
+            with uninterrupted():  # OpenGL is called by ctypes
+                picture = whole.render(positions)
+                hand_picture = close_up.render(positions, view="hand")
             corner = picture[-CLOSE_UP_SIZE - BORDER :, -CLOSE_UP_SIZE - BORDER :]
             corner[:] = 255
-            corner[BORDER:, BORDER:] = close_up.render(positions, view="hand")
+            corner[BORDER:, BORDER:] = hand_picture
             return picture
 
         write_demo_video(path, recording, source, draw_robot)
