@@ -1,4 +1,4 @@
-"""The tiny model learns 16 rendered scenes by heart, on the CPU.
+"""The tiny model learns 8 rendered scenes by heart, on the CPU.
 
 The whole task, 64 scenes, takes five minutes: `python -m amt_training.toy`.
 """
@@ -28,7 +28,7 @@ from amt_training.toy.training import (
 )
 
 SEED = 0
-SCENES, STEPS = 16, 300
+SCENES, STEPS = 8, 140
 
 
 def nothing(step: int, terms: dict[str, float]) -> None:
