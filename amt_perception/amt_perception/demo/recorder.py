@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from amt_msgs.msg import HandPose, HandPoseArray, RetargetStatus
@@ -17,6 +18,7 @@ from amt_perception.estimators.interface import TrackState
 from amt_perception.ros.image_messages import image_array
 from amt_retarget.robot.robot import Robot
 from amt_retarget.ros import topics
+from amt_retarget.ros.polling import PolledSubscription
 from amt_retarget.ros.transforms import seconds
 from amt_retarget.safety.measured_joints import MeasuredJoints
 
@@ -54,17 +56,25 @@ class Recorder(Node):
             self.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_info, KEEP_ALL)
         else:
             self.create_subscription(Image, topics.IMAGE, self._on_image, KEEP_IMAGES)
-        self.create_subscription(HandPoseArray, topics.HANDS, self._on_hands, KEEP_ALL)
-        self.create_subscription(JointState, topics.JOINT_COMMAND, self._on_command, KEEP_ALL)
-        self.create_subscription(JointState, topics.JOINT_STATES, self._on_joint_state, KEEP_ALL)
+        poll = partial(PolledSubscription, self)  # the computer is busy enough
+        self._commanded = poll(JointState, topics.JOINT_COMMAND, self._on_command, KEEP_ALL)
         status_qos = QoSProfile(
             depth=500,
             reliability=ReliabilityPolicy.RELIABLE,
             durability=topics.LATCHED_QOS.durability,
         )
-        self.create_subscription(
-            RetargetStatus, topics.RETARGET_STATUS, self._on_status, status_qos
+        self._statused = poll(RetargetStatus, topics.RETARGET_STATUS, self._on_status, status_qos)
+        self._polled = (
+            poll(HandPoseArray, topics.HANDS, self._on_hands, KEEP_ALL),
+            poll(JointState, topics.JOINT_STATES, self._on_joint_state, KEEP_ALL),
+            self._statused,
+            self._commanded,
         )
+
+    def poll(self) -> None:
+        """Take in what has come."""
+        for subscription in self._polled:
+            subscription.poll()
 
     @property
     def pipeline_ready(self) -> bool:
@@ -104,7 +114,8 @@ class Recorder(Node):
 
     def _on_command(self, message: JointState) -> None:
         stamp = seconds(message.header.stamp)
-        self._commands.append((stamp, self._now(), self._positions(message)))
+        came = self._now() - self._commanded.waited_s
+        self._commands.append((stamp, came, self._positions(message)))
 
     def _on_joint_state(self, message: JointState) -> None:
         """The arm and the hand report apart, at the same rate: one entry for each two messages."""
@@ -115,7 +126,7 @@ class Recorder(Node):
             self._joint_states.append((stamp, positions.tolist()))
 
     def _on_status(self, message: RetargetStatus) -> None:
-        self._statuses.append((self._now(), message))
+        self._statuses.append((self._now() - self._statused.waited_s, message))
 
     def _positions(self, message: JointState) -> list[float]:
         position = dict(zip(message.name, message.position, strict=True))

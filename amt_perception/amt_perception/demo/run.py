@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
             "input_timeout_s": "0.2",  # nothing can break, and a slow laptop shall move as well
             "joint_state_timeout_s": "0.5",
             "realtime_priority": "0",
+            "command_rate_hz": "100",
+            "robot_state": "false",  # nobody looks at /tf here
             "log_level": "warn",
         }
     )
@@ -144,6 +146,7 @@ def _run_pipeline(
     def spin_once() -> None:
         with uninterrupted():
             executor.spin_once(SPIN_S)
+            recorder.poll()
 
     try:
         with kept, Pipeline(values) as pipeline:

@@ -16,7 +16,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
-LONGEST_WAIT_S = 0.02
+LONGEST_WAIT_S = 0.05
 """Between polls; what seems longer was a change of the clock."""
 
 
