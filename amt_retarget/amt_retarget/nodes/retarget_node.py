@@ -125,6 +125,9 @@ class RetargetNode(SelfStartingLifecycleNode):
         self._publish_status(Cycle(None))
 
     def cleanup(self) -> None:
+        if self._options.configured:  # a shutdown may come before
+            self._output.end()
+            self._diagnostics.end()
         self._options.configured = False
 
     def _apply_parameters(self) -> None:

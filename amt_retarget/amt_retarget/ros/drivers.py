@@ -45,6 +45,7 @@ class DriverPublishers:
         hand: str,
         tf_prefix: str = "",
     ) -> None:
+        self._node = node
         arm = arm_profile(arm_interface, tf_prefix)
         self._arm: _Trajectories | _Positions = (
             _Trajectories(node, arm)
@@ -59,6 +60,11 @@ class DriverPublishers:
         """Send a command [22] that is to be reached period_s after stamp."""
         self._arm.publish(command, limits, period_s, stamp)
         self._hand.publish(command, limits, period_s, stamp)
+
+    def end(self) -> None:
+        """Leave the drivers' topics."""
+        for driver in (self._arm, self._hand):
+            self._node.destroy_publisher(driver.publisher)
 
     @property
     def heard(self) -> bool:

@@ -34,6 +34,10 @@ class RetargetDiagnostics:
         self._hands: deque[float] = deque(maxlen=600)
         self._latencies: deque[float] = deque(maxlen=600)
 
+    def end(self) -> None:
+        """Publish nothing any more."""
+        self._node.destroy_publisher(self._publisher)
+
     def cycle(self, sent: float, busy_s: float) -> None:
         """Note a cycle. sent: when its command was sent, on the steady clock (s); busy_s: what it
         took to prepare and to send it.

@@ -35,6 +35,12 @@ class RetargetOutput:
         self._command = JointState(name=list(limits.names))
         self._command.header.frame_id = base_frame
 
+    def end(self) -> None:
+        """Leave all topics."""
+        self._drivers.end()
+        for publisher in (self._commands, self._statuses):
+            self._node.destroy_publisher(publisher)
+
     @property
     def heard(self) -> bool:
         """Whether both drivers listen."""
